@@ -1,0 +1,167 @@
+package config
+
+import (
+	"net/netip"
+	"os"
+	"time"
+
+	"vidbell/notify"
+)
+
+// Baseline says what happens to videos that were there before the first complete sweep.
+type Baseline string
+
+// The two answers of VIDBELL_BASELINE.
+const (
+	BaselineSilent Baseline = "silent" // recorded, not announced
+	BaselineEmit   Baseline = "emit"   // announced like any other
+)
+
+// ParseMeans says how the ambiguous word PARSE is read.
+type ParseMeans string
+
+// The answers of VIDBELL_STATUS_PARSE.
+const (
+	ParseAuto       ParseMeans = "auto"       // inferred from the other words of the source
+	ParseDone       ParseMeans = "done"       // finished
+	ParseProcessing ParseMeans = "processing" // in progress
+)
+
+// LogFormat says how log lines are written.
+type LogFormat string
+
+// The answers of VIDBELL_LOG_FORMAT.
+const (
+	LogAuto    LogFormat = "auto"    // console on a terminal, else JSON
+	LogConsole LogFormat = "console" // for people
+	LogJSON    LogFormat = "json"    // one object a line
+)
+
+// Config is what vidbell runs with. A value from [Load] without an error is complete and consistent.
+type Config struct {
+	API     API
+	Sources []Source // one per entry of VIDBELL_UNIQUE_ID, in its order, names distinct
+	Poll    Poll
+	Status  Status
+	Webhook Webhook
+	NATS    NATS
+	HTTP    HTTP
+	Log     Log
+
+	Names   notify.Names // of VIDBELL_INSTANCE and VIDBELL_SUBJECT_PREFIX
+	DataDir string       // where the embedded engine keeps its files
+
+	settings []Setting
+}
+
+// API is the platform and the account.
+type API struct {
+	URL string // base address, without a trailing slash
+	Key Secret // sent raw in the Authorization header
+}
+
+// Poll is how often the platform is asked, and what its answers lead to.
+type Poll struct {
+	Interval    time.Duration // while something is in flight
+	MaxInterval time.Duration // when idle; never below Interval
+	Sweep       time.Duration // target time of a walk through all pages
+	RateLimit   float64       // requests a second, per account
+	Baseline    Baseline
+	StallAfter  time.Duration // 0: no video is ever called stalled
+}
+
+// Status is the vocabulary of the platform: upper-case words, no word in two lists, PARSE in none.
+type Status struct {
+	Parse      ParseMeans
+	Done       []string
+	Failed     []string
+	Processing []string
+}
+
+// Webhook is the receivers and how they are called.
+type Webhook struct {
+	URLs          []Secret // distinct; held as secrets since paths and queries often carry a token
+	Secrets       []Secret // signing keys of every URL, newest first; not checked for their shape here
+	Events        []string // globs over event types
+	AllowNetworks []netip.Prefix
+	Timeout       time.Duration // one whole exchange
+	InFlight      int           // requests at once, per receiver
+	Schedule      string        // a schedule's name or a list of durations; not checked here
+}
+
+// NATS is the engine: external when URLs is not empty, else embedded.
+type NATS struct {
+	URLs     []Secret // held as secrets since they may carry a user and password
+	Creds    string   // path of a credentials file
+	NKey     string   // path of an nkey seed file
+	TLSCA    string   // path of a PEM file
+	TLSCert  string   // path of a PEM file, set together with TLSKey
+	TLSKey   string
+	Replicas int // copies of each stream, external only
+
+	Listen      string // address of the embedded engine's listener, "" for none
+	ListenToken Secret // asked of its clients when set
+}
+
+// External tells whether an external server or cluster is used.
+func (n NATS) External() bool { return len(n.URLs) > 0 }
+
+// HTTP is vidbell's own server.
+type HTTP struct {
+	Listen string // "" for none
+	Token  Secret // asked for by everything but the health endpoints when set
+}
+
+// Log is how log lines are written.
+type Log struct {
+	Level  string // debug, info, warn or error
+	Format LogFormat
+}
+
+// A Check is a rule of another package. It is run over the parsed settings, whole or not, and adds what it finds.
+type Check func(c *Config, p *Problems)
+
+// Load reads the environment of the process. The error, if any, is [Problems] with every mistake; the Config returned
+// beside it is for reporting only.
+func Load(checks ...Check) (*Config, error) {
+	var problems Problems
+	c := load(Variables(), &problems)
+	reportUnknown(os.Environ(), &problems)
+	crossCheck(c, &problems)
+	for _, check := range checks {
+		check(c, &problems)
+	}
+	return c, problems.Err()
+}
+
+// LoadOnly reads the named variables and takes the default of every other, required ones included: for commands that
+// need no account, such as demo. Unknown variables are not looked for.
+func LoadOnly(names ...string) (*Config, error) {
+	wanted := make(map[string]bool, len(names))
+	for _, name := range names {
+		wanted[name] = true
+	}
+	var some []Variable
+	for _, v := range Variables() {
+		if wanted[v.Name] {
+			v.Required = false
+			some = append(some, v)
+		}
+	}
+	var problems Problems
+	return load(some, &problems), problems.Err()
+}
+
+// Defaults is the Config of an empty environment, so without an API key.
+func Defaults() *Config {
+	c := &Config{}
+	for _, v := range Variables() {
+		if v.Default == "" {
+			continue
+		}
+		if err := v.set(c, v.Default); err != nil {
+			panic("config: default of " + v.Name + ": " + err.Error()) // a test parses every default
+		}
+	}
+	return c
+}

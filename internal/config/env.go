@@ -1,0 +1,190 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/kelseyhightower/envconfig"
+)
+
+// maxSecretFile bounds what is read of a secret file, in bytes: a path that names the wrong file must not fill memory.
+const maxSecretFile = 64 << 10
+
+// environment is what envconfig fills. Full names in the tags and an empty prefix keep it from reading bare names such
+// as URL; pointers tell unset from empty; strings keep it from stopping at the first value that does not parse, and
+// from printing that value.
+type environment struct {
+	APIKey     *string `envconfig:"VIDBELL_API_KEY"`
+	APIKeyFile *string `envconfig:"VIDBELL_API_KEY_FILE"`
+	APIURL     *string `envconfig:"VIDBELL_API_URL"`
+	UniqueID   *string `envconfig:"VIDBELL_UNIQUE_ID"`
+
+	PollInterval    *string `envconfig:"VIDBELL_POLL_INTERVAL"`
+	PollMaxInterval *string `envconfig:"VIDBELL_POLL_MAX_INTERVAL"`
+	SweepInterval   *string `envconfig:"VIDBELL_SWEEP_INTERVAL"`
+	RateLimit       *string `envconfig:"VIDBELL_RATE_LIMIT"`
+	Baseline        *string `envconfig:"VIDBELL_BASELINE"`
+	StallAfter      *string `envconfig:"VIDBELL_STALL_AFTER"`
+
+	StatusParse      *string `envconfig:"VIDBELL_STATUS_PARSE"`
+	StatusDone       *string `envconfig:"VIDBELL_STATUS_DONE"`
+	StatusFailed     *string `envconfig:"VIDBELL_STATUS_FAILED"`
+	StatusProcessing *string `envconfig:"VIDBELL_STATUS_PROCESSING"`
+
+	WebhookURL           *string `envconfig:"VIDBELL_WEBHOOK_URL"`
+	WebhookSecret        *string `envconfig:"VIDBELL_WEBHOOK_SECRET"`
+	WebhookSecretFile    *string `envconfig:"VIDBELL_WEBHOOK_SECRET_FILE"`
+	WebhookEvents        *string `envconfig:"VIDBELL_WEBHOOK_EVENTS"`
+	WebhookAllowNetworks *string `envconfig:"VIDBELL_WEBHOOK_ALLOW_NETWORKS"`
+	WebhookTimeout       *string `envconfig:"VIDBELL_WEBHOOK_TIMEOUT"`
+	WebhookInFlight      *string `envconfig:"VIDBELL_WEBHOOK_IN_FLIGHT"`
+	WebhookSchedule      *string `envconfig:"VIDBELL_WEBHOOK_SCHEDULE"`
+
+	NATSURL             *string `envconfig:"VIDBELL_NATS_URL"`
+	NATSCreds           *string `envconfig:"VIDBELL_NATS_CREDS"`
+	NATSNKey            *string `envconfig:"VIDBELL_NATS_NKEY"`
+	NATSTLSCA           *string `envconfig:"VIDBELL_NATS_TLS_CA"`
+	NATSTLSCert         *string `envconfig:"VIDBELL_NATS_TLS_CERT"`
+	NATSTLSKey          *string `envconfig:"VIDBELL_NATS_TLS_KEY"`
+	NATSReplicas        *string `envconfig:"VIDBELL_NATS_REPLICAS"`
+	NATSListen          *string `envconfig:"VIDBELL_NATS_LISTEN"`
+	NATSListenToken     *string `envconfig:"VIDBELL_NATS_LISTEN_TOKEN"`
+	NATSListenTokenFile *string `envconfig:"VIDBELL_NATS_LISTEN_TOKEN_FILE"`
+
+	SubjectPrefix *string `envconfig:"VIDBELL_SUBJECT_PREFIX"`
+	Instance      *string `envconfig:"VIDBELL_INSTANCE"`
+	DataDir       *string `envconfig:"VIDBELL_DATA_DIR"`
+
+	HTTPListen    *string `envconfig:"VIDBELL_HTTP_LISTEN"`
+	HTTPToken     *string `envconfig:"VIDBELL_HTTP_TOKEN"`
+	HTTPTokenFile *string `envconfig:"VIDBELL_HTTP_TOKEN_FILE"`
+
+	LogLevel  *string `envconfig:"VIDBELL_LOG_LEVEL"`
+	LogFormat *string `envconfig:"VIDBELL_LOG_FORMAT"`
+}
+
+// readEnvironment returns the variables that are set to something, by name.
+func readEnvironment() (map[string]string, error) {
+	var env environment
+	if err := envconfig.Process("", &env); err != nil {
+		return nil, errors.New("cannot be read") // envconfig's own text repeats the value
+	}
+	values := make(map[string]string)
+	v := reflect.ValueOf(env)
+	for i := range v.NumField() {
+		if value, _ := v.Field(i).Interface().(*string); value != nil && strings.TrimSpace(*value) != "" {
+			values[v.Type().Field(i).Tag.Get("envconfig")] = *value
+		}
+	}
+	return values, nil
+}
+
+// load sets the given variables from the environment over the defaults, and notes where each value came from.
+func load(variables []Variable, problems *Problems) *Config {
+	c := Defaults()
+	values, err := readEnvironment()
+	problems.AddErr("environment", err)
+	for _, v := range variables {
+		value, origin := v.lookup(values, problems)
+		if origin == OriginDefault {
+			value = v.Default
+		} else if err := v.parse(c, value); err != nil {
+			problems.AddErr(v.name(origin), err)
+		}
+		c.settings = append(c.settings, Setting{Name: v.Name, Value: v.show(value), Origin: origin})
+	}
+	return c
+}
+
+// lookup finds the value of a variable: in the environment, or in the file that the environment names.
+func (v Variable) lookup(values map[string]string, problems *Problems) (value string, origin Origin) {
+	value, set := values[v.Name]
+	path, fileSet := values[v.FileName()]
+	switch {
+	case set && v.Secret && fileSet:
+		problems.Addf(v.Name, "%s is set too: unset one of them", v.FileName())
+		return value, OriginEnv
+	case set:
+		return value, OriginEnv
+	case v.Secret && fileSet:
+		value, err := readSecretFile(strings.TrimSpace(path))
+		problems.AddErr(v.FileName(), err)
+		if err != nil {
+			return "", OriginDefault
+		}
+		return value, OriginFile
+	case v.Required:
+		problems.Add(v.Name, v.missing())
+	}
+	return "", OriginDefault
+}
+
+// name is the variable that a person would have to correct.
+func (v Variable) name(origin Origin) string {
+	if origin == OriginFile {
+		return v.FileName()
+	}
+	return v.Name
+}
+
+func (v Variable) missing() string {
+	if v.Secret {
+		return "is required: set it, or set " + v.FileName() + " to the path of a file that holds it"
+	}
+	return "is required"
+}
+
+// parse sets the field of a value that is not empty.
+func (v Variable) parse(c *Config, value string) error {
+	if !v.Secret {
+		value = strings.TrimSpace(value)
+	}
+	if quoted(value) {
+		return errors.New("the quote marks are part of the value: write it without them")
+	}
+	return v.set(c, value)
+}
+
+// quoted spots what env files of containers do: they take quotes literally, unlike a shell.
+func quoted(value string) bool {
+	if len(value) < 2 {
+		return false
+	}
+	first, last := value[0], value[len(value)-1]
+	return first == last && (first == '"' || first == '\'')
+}
+
+// readSecretFile returns the text of a file without its one trailing line break.
+func readSecretFile(path string) (string, error) {
+	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return "", fileError(path, err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	data, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	if err != nil {
+		return "", fileError(path, err)
+	}
+	if len(data) > maxSecretFile {
+		return "", fmt.Errorf("file %q is larger than %d KiB, that is no secret", path, maxSecretFile>>10)
+	}
+	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	if strings.TrimSpace(text) == "" {
+		return "", fmt.Errorf("file %q is empty", path)
+	}
+	return text, nil
+}
+
+// fileError says why a file cannot be read, the path quoted once.
+func fileError(path string, err error) error {
+	var cause *fs.PathError
+	if errors.As(err, &cause) {
+		err = cause.Err
+	}
+	return fmt.Errorf("cannot read file %q: %w", path, err)
+}
