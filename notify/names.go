@@ -115,6 +115,13 @@ func (n Names) OpsSubject(kind, name string) string {
 // OpsAll matches every ops event.
 func (n Names) OpsAll() string { return n.root() + ".ops.>" }
 
+// reportSubject is where an ops event is published so that its stream stores it under OpsSubject.
+func (n Names) reportSubject(kind, name string) string {
+	return n.root() + ".report." + kind + "." + Token(name)
+}
+
+func (n Names) reportAll() string { return n.root() + ".report.>" }
+
 // DeadSubject is the subject of one dead letter.
 func (n Names) DeadSubject(endpoint, eventID string) string {
 	return n.root() + ".dead." + Token(endpoint) + "." + Token(eventID)

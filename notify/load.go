@@ -1,0 +1,229 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"vidbell/diff"
+)
+
+const (
+	loadBatch   = 2000
+	loadTimeout = 30 * time.Second // without a message
+	loadIdle    = time.Minute      // after which the server forgets a reader that died
+)
+
+// LoadError means that the log holds something that cannot be read. Nothing was changed.
+type LoadError struct {
+	Stream  string
+	Subject string
+	Seq     uint64
+	Err     error
+}
+
+// Error names the message.
+func (e *LoadError) Error() string {
+	return fmt.Sprintf("stream %s, message %d (%s): %v", e.Stream, e.Seq, e.Subject, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *LoadError) Unwrap() error { return e.Err }
+
+// Load rebuilds the state of a source from the log: the last message of each of its subjects. A source that never ran gives
+// an empty state. It returns a *LoadError for what cannot be read, and changes nothing.
+func (l *Log) Load(ctx context.Context, source string, words diff.Words) (*diff.State, error) {
+	ld := &loading{source: source, names: l.names, state: diff.NewState(source, words), notes: make(map[string]storedVideo)}
+	filters := []string{l.names.SourceState(source), l.names.SourceEvents(source)}
+	if err := l.read(ctx, filters, ld.message); err != nil {
+		return nil, fmt.Errorf("load the state of %s: %w", source, err)
+	}
+	ld.finish()
+	l.mu.Lock()
+	l.pages[source] = ld.pages
+	l.mu.Unlock()
+	return ld.state, nil
+}
+
+// Refresh brings the videos of a result that met a conflict up to date. It is Load for what matters now: when the conflict may
+// be about the source itself it loads everything. It returns the state to go on with.
+func (l *Log) Refresh(ctx context.Context, state *diff.State, res *diff.Result) (*diff.State, error) {
+	l.metrics.reloads.Inc()
+	if len(res.Learned) > 0 || res.Meta != nil {
+		return l.Load(ctx, state.Source, state.Words())
+	}
+	for _, c := range res.Changes {
+		if err := l.refresh(ctx, state, c.VideoNo); err != nil {
+			return nil, fmt.Errorf("bring %s up to date: %w", c.VideoNo, err)
+		}
+	}
+	return state, nil
+}
+
+func (l *Log) refresh(ctx context.Context, state *diff.State, videoNo string) error {
+	m, err := l.stream.GetLastMsgForSubject(ctx, l.names.VideoEvents(state.Source, videoNo))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	no, r, err := decodeEvent(m.Data)
+	if err != nil {
+		return &LoadError{Stream: l.names.Stream(), Subject: m.Subject, Seq: m.Sequence, Err: err}
+	}
+	r.Revision = m.Sequence
+	if have, ok := state.Get(no); ok && have.Version == r.Version && have.Revision == r.Revision {
+		return nil
+	}
+	state.Put(no, r)
+	return nil
+}
+
+// read hands over the last message of every subject that a filter matches, in the order of the log.
+func (l *Log) read(ctx context.Context, filters []string, take func(seq uint64, subject string, body []byte) error) error {
+	c, err := l.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, AckPolicy: jetstream.AckNonePolicy, FilterSubjects: filters,
+		InactiveThreshold: loadIdle, MemoryStorage: true, Replicas: 1,
+	})
+	if err != nil {
+		return fmt.Errorf("make a reader: %w", err)
+	}
+	defer func() {
+		_ = l.stream.DeleteConsumer(context.WithoutCancel(ctx), c.CachedInfo().Name) // forgotten after loadIdle anyway
+	}()
+	pending := c.CachedInfo().NumPending
+	for pending > 0 {
+		batch, err := c.Fetch(loadBatch, jetstream.FetchMaxWait(loadTimeout), jetstream.FetchContext(ctx))
+		if err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
+		got := 0
+		for m := range batch.Messages() {
+			got++
+			md, err := m.Metadata()
+			if err != nil {
+				return fmt.Errorf("read: %w", err)
+			}
+			pending = md.NumPending
+			if err := take(md.Sequence.Stream, m.Subject(), m.Data()); err != nil {
+				return &LoadError{Stream: l.names.Stream(), Subject: m.Subject(), Seq: md.Sequence.Stream, Err: err}
+			}
+			if pending == 0 {
+				break // do not wait for the rest of the batch
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if got == 0 {
+			return fmt.Errorf("read: %d messages to go and none came: %w", pending, errors.Join(batch.Error(), context.DeadlineExceeded))
+		}
+	}
+	return nil
+}
+
+// loading is a state being rebuilt.
+type loading struct {
+	source string
+	names  Names
+	state  *diff.State
+	notes  map[string]storedVideo
+	pages  int
+}
+
+func (ld *loading) message(seq uint64, subject string, body []byte) error {
+	rest, isState := strings.CutPrefix(subject, ld.names.StateSubject(ld.source, ""))
+	if !isState {
+		return ld.event(seq, body)
+	}
+	kind, tail, _ := strings.Cut(rest, ".")
+	switch kind {
+	case "meta":
+		return ld.meta(seq, body)
+	case "baseline":
+		return ld.page(tail, body)
+	case "note":
+		return ld.note(body)
+	default:
+		return fmt.Errorf("%w: unknown kind of state %q", errNewer, kind)
+	}
+}
+
+// event keeps the newest of a video's events: the last of each subject is read, and a video has one subject a kind.
+func (ld *loading) event(seq uint64, body []byte) error {
+	no, r, err := decodeEvent(body)
+	if err != nil {
+		return err
+	}
+	have, known := ld.state.Get(no)
+	if known && have.Version > r.Version {
+		return nil
+	}
+	r.Revision = seq
+	ld.state.Put(no, r)
+	return nil
+}
+
+func (ld *loading) meta(seq uint64, body []byte) error {
+	var m storedMeta
+	if err := json.Unmarshal(body, &m); err != nil {
+		return err
+	}
+	if err := checkSchema(m.Schema); err != nil {
+		return err
+	}
+	ld.state.SetMeta(m.BaselineAt, m.Evidence, seq)
+	return nil
+}
+
+func (ld *loading) page(number string, body []byte) error {
+	var p storedPage
+	if err := json.Unmarshal(body, &p); err != nil {
+		return err
+	}
+	if err := checkSchema(p.Schema); err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return fmt.Errorf("page number: %w", err)
+	}
+	ld.pages = max(ld.pages, n)
+	for _, v := range p.Videos {
+		if _, known := ld.state.Get(v.VideoNo); !known { // an event says more than the page
+			ld.state.Put(v.VideoNo, v.record())
+		}
+	}
+	return nil
+}
+
+func (ld *loading) note(body []byte) error {
+	var n storedNote
+	if err := json.Unmarshal(body, &n); err != nil {
+		return err
+	}
+	if err := checkSchema(n.Schema); err != nil {
+		return err
+	}
+	ld.notes[n.Video.VideoNo] = n.Video
+	return nil
+}
+
+// finish lays the notes over the records they were made beside; a note that a later event overtook says nothing any more.
+func (ld *loading) finish() {
+	for no, v := range ld.notes {
+		r, ok := ld.state.Get(no)
+		if !ok || r.Version != v.Version || v.At < r.ChangedAt {
+			continue
+		}
+		r.Name, r.Raw, r.Cause, r.Duration, r.Size, r.RunStart = v.Name, v.Raw, v.Cause, v.Duration, v.Size, v.RunStart
+		ld.state.Put(no, r)
+	}
+}
