@@ -1,0 +1,169 @@
+package simulator
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Bounds of what is remembered for stale replicas.
+const (
+	maxPast   = 32     // earlier states per video
+	maxGraves = 20_000 // deleted videos per namespace
+)
+
+// library is the content of one namespace. Records are kept in ascending order of their key and served from the end,
+// so that a new upload is an append and page N is a slice.
+type library struct {
+	byNo   map[string]*record
+	sorted []*record
+	graves []*record
+}
+
+// record is a video with what it was before.
+type record struct {
+	video Video
+	key   key
+	added time.Time
+	past  []past
+	life  uint64
+	gone  bool
+	until time.Time // of its deletion
+}
+
+// past is a state that ended.
+type past struct {
+	until      time.Time
+	raw, cause string
+}
+
+// key orders a library: by creation, or by a hash of the id where the order is shuffled.
+type key struct {
+	major int64
+	minor uint64
+}
+
+func (k key) compare(other key) int {
+	return cmp.Or(cmp.Compare(k.major, other.major), cmp.Compare(k.minor, other.minor))
+}
+
+func newLibrary() *library { return &library{byNo: map[string]*record{}} }
+
+func (l *library) find(k key) (int, bool) {
+	return slices.BinarySearchFunc(l.sorted, k, func(r *record, k key) int { return r.key.compare(k) })
+}
+
+// insert puts a record in its place; a living one of the same id must have been removed.
+func (l *library) insert(r *record) {
+	l.byNo[r.video.No] = r
+	if n := len(l.sorted); n == 0 || l.sorted[n-1].key.compare(r.key) < 0 {
+		l.sorted = append(l.sorted, r)
+		return
+	}
+	at, _ := l.find(r.key)
+	l.sorted = slices.Insert(l.sorted, at, r)
+}
+
+// insertAll puts many records in their places at the price of one sort. Of two with one id the later stays; it returns
+// those that stayed.
+func (l *library) insertAll(records []*record) []*record {
+	for _, r := range records {
+		l.byNo[r.video.No] = r
+	}
+	records = slices.DeleteFunc(records, func(r *record) bool { return l.byNo[r.video.No] != r })
+	l.sorted = append(l.sorted, records...)
+	slices.SortFunc(l.sorted, newestLast)
+	return records
+}
+
+func newestLast(a, b *record) int { return a.key.compare(b.key) }
+
+func (l *library) remove(r *record, at time.Time) {
+	r.gone, r.until = true, at
+	delete(l.byNo, r.video.No)
+	if i, ok := l.find(r.key); ok {
+		l.sorted = slices.Delete(l.sorted, i, i+1)
+	}
+	l.graves = append(l.graves, r)
+	if len(l.graves) > maxGraves {
+		l.graves = slices.Delete(l.graves, 0, maxGraves/2)
+	}
+}
+
+func (r *record) change(raw, cause string, at time.Time) {
+	if len(r.past) == maxPast {
+		r.past = slices.Delete(r.past, 0, 1)
+	}
+	r.past = append(r.past, past{until: at, raw: r.video.Raw, cause: r.video.Cause})
+	r.video.Raw, r.video.Cause = raw, cause
+}
+
+// at is the video as it was at an instant, if it was there.
+func (r *record) at(t time.Time) (Video, bool) {
+	if r.added.After(t) || r.gone && !r.until.After(t) {
+		return Video{}, false
+	}
+	v := r.video
+	for _, p := range r.past {
+		if p.until.After(t) {
+			v.Raw, v.Cause = p.raw, p.cause
+			break
+		}
+	}
+	return v, true
+}
+
+// asOf rebuilds the library of an earlier instant. It costs the whole library: only stale replicas ask.
+func (l *library) asOf(t time.Time) *library {
+	records := slices.Concat(l.sorted, l.graves)
+	earlier := newLibrary()
+	kept := records[:0]
+	for _, r := range records {
+		if v, ok := r.at(t); ok {
+			kept = append(kept, &record{video: v, key: r.key})
+		}
+	}
+	earlier.insertAll(kept)
+	return earlier
+}
+
+// listing is one page and the count of all that match.
+type listing struct {
+	videos []Video
+	total  int
+}
+
+// list answers a query. Without filters the cost is that of the page; with ids, that of the ids; else one scan.
+func (l *library) list(q query) listing {
+	if q.ids != nil {
+		return l.page(l.lookup(q), q)
+	}
+	if q.selective() {
+		return l.page(slices.DeleteFunc(slices.Clone(l.sorted), func(r *record) bool { return !q.matches(r.video) }), q)
+	}
+	return l.page(l.sorted, q)
+}
+
+func (l *library) lookup(q query) []*record {
+	var found []*record
+	for _, no := range q.ids {
+		if r, ok := l.byNo[no]; ok && q.matches(r.video) {
+			found = append(found, r)
+		}
+	}
+	slices.SortFunc(found, newestLast)
+	return slices.Compact(found)
+}
+
+// page cuts page q.page out of records that stand newest last.
+func (l *library) page(records []*record, q query) listing {
+	out := listing{total: len(records), videos: []Video{}}
+	if q.page-1 > out.total/q.size {
+		return out
+	}
+	first := (q.page - 1) * q.size
+	for i := first; i < min(first+q.size, out.total); i++ {
+		out.videos = append(out.videos, records[out.total-1-i].video)
+	}
+	return out
+}
