@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net/url"
 	"slices"
+	"strings"
 
 	"vidbell/notify"
 )
@@ -35,43 +36,35 @@ func (c *Config) checkIntervals(p *Problems) {
 	p.Addf(most, "%s is below %s, which is %s", short(c.Poll.MaxInterval), interval, short(c.Poll.Interval))
 }
 
+// checkWords refuses a word that a person put in two lists. A built-in list gives way: a word that was put elsewhere
+// leaves it.
 func (c *Config) checkWords(p *Problems) {
 	lists := []struct {
 		name  string
-		words []string
+		words *[]string
 	}{
-		{"VIDBELL_STATUS_DONE", c.Status.Done},
-		{"VIDBELL_STATUS_FAILED", c.Status.Failed},
-		{"VIDBELL_STATUS_PROCESSING", c.Status.Processing},
+		{"VIDBELL_STATUS_DONE", &c.Status.Done},
+		{"VIDBELL_STATUS_FAILED", &c.Status.Failed},
+		{"VIDBELL_STATUS_PROCESSING", &c.Status.Processing},
 	}
-	var found Problems
 	owner := map[string]string{}
 	for _, list := range lists {
-		for _, word := range list.words {
-			other, taken := owner[word]
-			if taken && other != list.name && p.none(other, list.name) {
-				blamed, other := c.whichWasSet(list.name, other)
-				found.Addf(blamed, "%s is in %s too%s: it must be in one list", echo(word), other, c.builtIn(other))
+		if c.origin(list.name) == OriginDefault {
+			continue
+		}
+		for _, word := range *list.words {
+			if other, taken := owner[word]; taken && other != list.name {
+				p.Addf(list.name, "%s is in %s too: it must be in one list", echo(word), other)
 			}
 			owner[word] = list.name
 		}
 	}
-	*p = append(*p, found...)
-}
-
-// whichWasSet puts the variable that a person wrote first: the other one may be the built-in list.
-func (c *Config) whichWasSet(a, b string) (blamed, other string) {
-	if c.origin(a) == OriginDefault {
-		return b, a
+	for _, list := range lists {
+		if c.origin(list.name) == OriginDefault {
+			*list.words = slices.DeleteFunc(*list.words, func(word string) bool { return owner[word] != "" })
+			c.reshow(list.name, strings.Join(*list.words, ","))
+		}
 	}
-	return a, b
-}
-
-func (c *Config) builtIn(name string) string {
-	if c.origin(name) == OriginDefault {
-		return " (by default, set that list as well)"
-	}
-	return ""
 }
 
 func (c *Config) checkNATS(p *Problems) {

@@ -9,10 +9,11 @@ import (
 const variablePrefix = "VIDBELL_"
 
 // Kubernetes sets these for each Service of the namespace whose name starts with vidbell. The PORT ones hold an address
-// with a protocol, which tells them from a guess such as VIDBELL_PORT=8080.
+// with a protocol, which tells them from a guess such as VIDBELL_PORT=8080. The name of the Service is matched as short as
+// can be, since VIDBELL_PORT_80_TCP_PORT has the word twice.
 var (
 	serviceHost = regexp.MustCompile(`^VIDBELL_(.+_)?SERVICE_(HOST|PORT(_.+)?)$`)
-	servicePort = regexp.MustCompile(`^VIDBELL_(.+_)?PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$`)
+	servicePort = regexp.MustCompile(`^VIDBELL_(.+?_)??PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$`)
 	portValue   = regexp.MustCompile(`^(tcp|udp|sctp)://`)
 )
 

@@ -124,7 +124,7 @@ func statusVariables() []Variable {
 		},
 		{
 			Name: "VIDBELL_STATUS_DONE", Type: "list", Default: "DONE",
-			Meaning: "words that mean done; replaces the built-in list",
+			Meaning: "words that mean done; replaces the built-in list. A word put in one list leaves the built-in list it was in",
 			set:     into(func(c *Config) *[]string { return &c.Status.Done }, parseWords),
 		},
 		{
