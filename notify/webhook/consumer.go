@@ -1,0 +1,152 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"vidbell/notify"
+)
+
+const (
+	// ackWait is how soon after a kill the deliveries that were held are handed out again. keepAliveEvery renews it three
+	// times over, so that a slow receiver never causes a second attempt beside the first.
+	ackWait        = 10 * time.Second
+	keepAliveEvery = 3 * time.Second
+	// Deliveries waiting for a retry count as pending with the engine. When there are so many, new events wait as well.
+	maxAckPending = 100_000
+
+	deadMaxBytes  = 1 << 30
+	deadMaxAge    = 30 * 24 * time.Hour
+	retryMaxBytes = 256 << 20 // some 500,000 unfinished deliveries
+	retryMaxAge   = 30 * 24 * time.Hour
+)
+
+// deadStream keeps one dead letter per endpoint and event, the newest gigabyte of the last thirty days.
+func deadStream(names notify.Names, replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              names.DeadStream(),
+		Description:       "vidbell: webhook deliveries given up, kept for replay",
+		Subjects:          []string{names.DeadAll()},
+		Storage:           jetstream.FileStorage,
+		Replicas:          replicas,
+		MaxMsgsPerSubject: 1,
+		MaxBytes:          deadMaxBytes,
+		MaxAge:            deadMaxAge,
+		Discard:           jetstream.DiscardOld,
+		AllowDirect:       true,
+	}
+}
+
+// retryStream keeps one attempt record per unfinished delivery that failed before, and one hold per endpoint.
+func retryStream(names notify.Names, replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              names.RetryStream(),
+		Description:       "vidbell: attempts made of unfinished webhook deliveries",
+		Subjects:          []string{names.RetryAll()},
+		Storage:           jetstream.FileStorage,
+		Replicas:          replicas,
+		MaxMsgsPerSubject: 1,
+		MaxBytes:          retryMaxBytes,
+		MaxAge:            retryMaxAge,
+		Discard:           jetstream.DiscardOld,
+		AllowDirect:       true,
+	}
+}
+
+// ensureStream creates a stream. One that exists keeps its limits, which its operator may have tuned.
+func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	stream, err := js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = js.CreateStream(ctx, want)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prepare stream %s: %w", want.Name, err)
+	}
+	have := stream.CachedInfo().Config
+	if slices.Equal(have.Subjects, want.Subjects) && have.MaxMsgsPerSubject == want.MaxMsgsPerSubject &&
+		have.Replicas == want.Replicas && have.AllowDirect == want.AllowDirect {
+		return stream, nil
+	}
+	have.Subjects, have.MaxMsgsPerSubject = want.Subjects, want.MaxMsgsPerSubject
+	have.Replicas, have.AllowDirect = want.Replicas, want.AllowDirect
+	if stream, err = js.UpdateStream(ctx, have); err != nil {
+		return nil, fmt.Errorf("update stream %s: %w", want.Name, err)
+	}
+	return stream, nil
+}
+
+func consumerConfig(name string, filters []string) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable:        name,
+		Description:    "vidbell: webhook endpoint",
+		DeliverPolicy:  jetstream.DeliverNewPolicy,
+		AckPolicy:      jetstream.AckExplicitPolicy,
+		AckWait:        ackWait,
+		MaxDeliver:     -1,
+		MaxAckPending:  maxAckPending,
+		FilterSubjects: filters,
+	}
+}
+
+// ensureConsumer creates the durable consumer of an endpoint, which begins with the events to come, or brings an existing
+// one up to date in place, which keeps its position.
+func ensureConsumer(ctx context.Context, js jetstream.JetStream, stream, name string, filters []string) (jetstream.Consumer, error) {
+	want := consumerConfig(name, filters)
+	consumer, err := js.Consumer(ctx, stream, name)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		consumer, err = js.CreateConsumer(ctx, stream, want)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prepare consumer %s of stream %s: %w", name, stream, err)
+	}
+	have := consumer.CachedInfo().Config
+	updated := have
+	updated.AckWait, updated.MaxDeliver, updated.MaxAckPending = want.AckWait, want.MaxDeliver, want.MaxAckPending
+	updated.FilterSubject, updated.FilterSubjects = "", filters
+	if reflect.DeepEqual(have, updated) {
+		return consumer, nil
+	}
+	if consumer, err = js.UpdateConsumer(ctx, stream, updated); err != nil {
+		return nil, fmt.Errorf("update consumer %s of stream %s: %w", name, stream, err)
+	}
+	return consumer, nil
+}
+
+// dropConsumer removes the consumer of an endpoint that wants nothing of a stream any more. Left there, it would bring
+// everything it missed on the day the endpoint wants the stream again.
+func dropConsumer(ctx context.Context, js jetstream.JetStream, stream, name string) error {
+	err := js.DeleteConsumer(ctx, stream, name)
+	if err == nil || errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	return fmt.Errorf("delete consumer %s of stream %s: %w", name, stream, err)
+}
+
+// reviveConsumer makes sure that a consumer exists. A lost one is created again behind the last position known, which may
+// repeat some deliveries and skips none. It reports whether it had to, and the stream's last sequence then.
+func reviveConsumer(ctx context.Context, js jetstream.JetStream, stream, name string, filters []string, floor uint64) (bool, uint64, error) {
+	_, err := js.Consumer(ctx, stream, name)
+	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return false, 0, err
+	}
+	s, err := js.Stream(ctx, stream)
+	if err != nil {
+		return false, 0, err
+	}
+	config := consumerConfig(name, filters)
+	last := s.CachedInfo().State.LastSeq
+	if floor > last { // another stream by the same name: all of it is new
+		floor = 0
+	}
+	config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, floor+1
+	if _, err := js.CreateConsumer(ctx, stream, config); err != nil {
+		return false, 0, err
+	}
+	return true, last, nil
+}

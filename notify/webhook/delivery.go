@@ -1,0 +1,82 @@
+package webhook
+
+import (
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// What a consumer may answer to a message. They are published on the message's reply subject; a lost one means that the
+// engine hands the message out again after ackWait.
+var (
+	ackDone     = []byte("+ACK")
+	ackNak      = []byte("-NAK")
+	ackProgress = []byte("+WPI")
+)
+
+// delivery is one event on its way to one endpoint, from the moment the engine hands it over until it is answered for.
+type delivery struct {
+	id          string
+	subject     string
+	contentType string
+	body        []byte
+	seq         uint64 // in its stream
+	handed      uint64 // how often the engine has handed it out, this time included
+	stored      time.Time
+	taken       time.Time
+
+	conn  *nats.Conn
+	reply atomic.Pointer[string]
+}
+
+func newDelivery(conn *nats.Conn, msg *nats.Msg, meta *nats.MsgMetadata, now time.Time) *delivery {
+	d := &delivery{
+		id:          firstHeader(msg.Header, jetstream.MsgIDHeader),
+		subject:     msg.Subject,
+		contentType: firstHeader(msg.Header, contentTypeHeader),
+		body:        msg.Data,
+		seq:         meta.Sequence.Stream,
+		handed:      meta.NumDelivered,
+		stored:      meta.Timestamp,
+		taken:       now,
+		conn:        conn,
+	}
+	if d.id == "" { // not written by us; the position in the stream is as steady an id as any
+		d.id = "msg_" + meta.Stream + "_" + strconv.FormatUint(d.seq, 10)
+	}
+	d.reply.Store(&msg.Reply)
+	return d
+}
+
+func firstHeader(h nats.Header, key string) string {
+	if v := h[key]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// done tells the engine that the delivery is over. Only a 2xx that was read, or a stored dead letter, comes here.
+func (d *delivery) done() { d.answer(ackDone) }
+
+// handBack returns the delivery as it came: nothing was sent, no attempt is spent.
+func (d *delivery) handBack() { d.answer(ackNak) }
+
+// later returns the delivery, to be handed out again after a wait.
+func (d *delivery) later(wait time.Duration) {
+	if wait <= 0 {
+		d.handBack()
+		return
+	}
+	d.answer(fmt.Appendf(nil, "%s {\"delay\": %d}", ackNak, wait.Nanoseconds()))
+}
+
+// working keeps the engine from handing the delivery out a second time while it is held here.
+func (d *delivery) working() { d.answer(ackProgress) }
+
+// answer fails only when the connection is closed for good, or a reconnection has buffered all it can. Either way the engine
+// hears nothing and hands the message out again: nothing is lost by ignoring it.
+func (d *delivery) answer(text []byte) { _ = d.conn.Publish(*d.reply.Load(), text) }

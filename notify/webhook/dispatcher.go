@@ -1,0 +1,285 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"vidbell/notify"
+)
+
+const (
+	defaultGlobalInFlight = 256
+	defaultGrace          = 10 * time.Second
+	pendingEvery          = 5 * time.Second
+	flushWait             = 2 * time.Second
+)
+
+// Config is what a Dispatcher needs. JetStream is required, everything else has a default.
+type Config struct {
+	// JetStream is the engine that holds the log. Its streams for video and ops events exist before Prepare is called.
+	JetStream jetstream.JetStream
+	// Names are the installation's names of streams, consumers and subjects.
+	Names notify.Names
+	// Endpoints are the receivers. Their names differ.
+	Endpoints []Endpoint
+	// Replicas of the streams for dead letters and attempt records. Default 1.
+	Replicas int
+	// AllowNetworks lifts the rules on addresses for these networks: link-local and metadata addresses in them are
+	// connected to, and plain http is allowed to them.
+	AllowNetworks []netip.Prefix
+	// GlobalInFlight limits the requests under way to all endpoints. Each endpoint has one more that is not counted, so
+	// that hanging endpoints cannot stop the others. Default 256.
+	GlobalInFlight int
+	// Grace is how long requests under way may still take when Run is told to stop. Default 10 s.
+	Grace time.Duration
+	// Version is sent as User-Agent: vidbell/<version>. Default "dev".
+	Version string
+	// Logger gets what a person may care about; nothing is logged without it.
+	Logger *zap.Logger
+	// Registerer gets the metrics.
+	Registerer prometheus.Registerer
+	// Jitter returns random numbers in [0, 1). Default math/rand.
+	Jitter func() float64
+	// Now is the clock of schedules and signatures. Default time.Now.
+	Now func() time.Time
+}
+
+// WithDefaults returns a copy with every unset field at its default.
+func (c Config) WithDefaults() Config {
+	if c.Replicas == 0 {
+		c.Replicas = 1
+	}
+	if c.GlobalInFlight == 0 {
+		c.GlobalInFlight = defaultGlobalInFlight
+	}
+	if c.Grace == 0 {
+		c.Grace = defaultGrace
+	}
+	if c.Logger == nil {
+		c.Logger = zap.NewNop()
+	}
+	if c.Jitter == nil {
+		c.Jitter = rand.Float64
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// Dispatcher delivers the log's events to webhook endpoints.
+type Dispatcher struct {
+	config    Config
+	transport *http.Transport
+	records   *records
+	lanes     []*lane
+	feeds     []*feed
+
+	mu       sync.Mutex
+	prepared bool
+}
+
+// New checks the configuration and all endpoints, and names every mistake. It does not touch the network.
+func New(c Config) (*Dispatcher, error) {
+	c = c.WithDefaults()
+	targets, err := c.compile()
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(c.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dispatcher{
+		config:    c,
+		transport: newTransport(newGuard(c.AllowNetworks), c.GlobalInFlight+len(targets)),
+		records:   &records{js: c.JetStream, names: c.Names},
+	}
+	global := make(chan struct{}, c.GlobalInFlight)
+	snd := newSender(d.transport, c.Version, c.Now)
+	for _, t := range targets {
+		d.addLane(t, snd, global, m.lane(t.Name))
+	}
+	return d, nil
+}
+
+func (c Config) compile() ([]*target, error) {
+	var problems []error
+	if c.JetStream == nil {
+		problems = append(problems, errors.New("webhook: JetStream is required"))
+	}
+	problems = append(problems, c.Names.Validate())
+	if c.GlobalInFlight < 1 {
+		problems = append(problems, fmt.Errorf("webhook: global limit in flight is %d, use 1 or more", c.GlobalInFlight))
+	}
+	seen := make(map[string]bool, len(c.Endpoints))
+	targets := make([]*target, 0, len(c.Endpoints))
+	for _, e := range c.Endpoints {
+		t, err := compile(e)
+		if err == nil && seen[e.Name] {
+			err = fmt.Errorf("endpoint %q: the name is taken by another one", e.Name)
+		}
+		seen[e.Name] = true
+		problems, targets = append(problems, err), append(targets, t)
+	}
+	return targets, errors.Join(problems...)
+}
+
+func (d *Dispatcher) addLane(t *target, snd *sender, global chan struct{}, m *laneMetrics) {
+	c := d.config
+	l := &lane{
+		target: t, names: c.Names, js: c.JetStream, records: d.records, sender: snd, metrics: m,
+		log: c.Logger.With(zap.String("endpoint", t.Name)), now: c.Now, jitter: c.Jitter,
+		gate: newGate(), slots: make(chan struct{}, t.InFlight), own: make(chan struct{}, 1), global: global,
+	}
+	d.lanes = append(d.lanes, l)
+	for stream, filters := range d.wanted(t) {
+		if len(filters) > 0 {
+			d.feeds = append(d.feeds, newFeed(l, c.JetStream, stream, c.Names.Consumer(t.Name), filters))
+		}
+	}
+}
+
+// wanted gives, for each stream of events, the subjects that the endpoint asks for.
+func (d *Dispatcher) wanted(t *target) map[string][]string {
+	names := d.config.Names
+	return map[string][]string{
+		names.Stream():    videoFilters(names, t.patterns),
+		names.OpsStream(): opsFilters(names, t.patterns),
+	}
+}
+
+// Prepare creates or updates the streams and the endpoints' durable consumers. An endpoint seen for the first time begins
+// with the events appended after this call, so it comes before the first append. It may be called again after an error.
+func (d *Dispatcher) Prepare(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	js, names, replicas := d.config.JetStream, d.config.Names, d.config.Replicas
+	if _, err := ensureStream(ctx, js, deadStream(names, replicas)); err != nil {
+		return err
+	}
+	stream, err := ensureStream(ctx, js, retryStream(names, replicas))
+	if err != nil {
+		return err
+	}
+	d.records.stream = stream
+	for _, l := range d.lanes {
+		if err := d.prepareLane(ctx, l); err != nil {
+			return err
+		}
+	}
+	d.prepared = true
+	return nil
+}
+
+func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
+	consumer := d.config.Names.Consumer(l.target.Name)
+	for stream, filters := range d.wanted(l.target) {
+		if len(filters) > 0 {
+			continue
+		}
+		if err := dropConsumer(ctx, d.config.JetStream, stream, consumer); err != nil {
+			return err
+		}
+	}
+	for _, f := range d.feeds {
+		if f.lane != l {
+			continue
+		}
+		c, err := ensureConsumer(ctx, d.config.JetStream, f.stream, f.consumer, f.filters)
+		if err != nil {
+			return err
+		}
+		f.floor.Store(c.CachedInfo().AckFloor.Stream)
+	}
+	return l.restore(ctx)
+}
+
+// errNotPrepared is a mistake of the caller.
+var errNotPrepared = errors.New("webhook: Prepare has not been called")
+
+// Run delivers until ctx ends and every goroutine it started has ended. When told to stop it takes nothing more, hands back
+// what has not started, and gives the requests under way the grace period. While the engine is away it waits for it. The
+// error is nil, or says that Prepare has not succeeded yet.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	d.mu.Lock()
+	prepared := d.prepared
+	d.mu.Unlock()
+	if !prepared {
+		return errNotPrepared
+	}
+	hard, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stopGrace := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(d.config.Grace, cancel)
+		context.AfterFunc(hard, func() { timer.Stop() })
+	})
+	defer stopGrace()
+	var all sync.WaitGroup
+	for _, f := range d.feeds {
+		all.Go(func() { f.run(ctx, withScheme(hard, f.lane.target.url.Scheme)) })
+	}
+	all.Go(func() { d.watchPending(ctx) })
+	all.Wait()
+	d.transport.CloseIdleConnections()
+	return d.flush()
+}
+
+// flush sees the last answers to the engine off: the caller closes the connection next.
+func (d *Dispatcher) flush() error {
+	ctx, cancel := context.WithTimeout(context.Background(), flushWait)
+	defer cancel()
+	if err := d.config.JetStream.Conn().FlushWithContext(ctx); err != nil {
+		d.config.Logger.Warn("last webhook acknowledgements may be lost, their deliveries are repeated", zap.Error(err))
+	}
+	return nil
+}
+
+// Enable opens an endpoint that a 410 disabled or a Retry-After paused. Its backlog is delivered.
+func (d *Dispatcher) Enable(ctx context.Context, endpoint string) error {
+	for _, l := range d.lanes {
+		if l.target.Name == endpoint {
+			return l.enable(ctx)
+		}
+	}
+	return fmt.Errorf("enable endpoint %q: there is none by that name", endpoint)
+}
+
+// watchPending keeps the gauge of waiting deliveries and the positions that a deleted consumer would be revived at.
+func (d *Dispatcher) watchPending(ctx context.Context) {
+	tick := time.NewTicker(pendingEvery)
+	defer tick.Stop()
+	for {
+		d.readPending(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (d *Dispatcher) readPending(ctx context.Context) {
+	pending := make(map[*lane]uint64, len(d.lanes))
+	unknown := make(map[*lane]bool)
+	for _, f := range d.feeds {
+		n, err := f.pending(ctx)
+		pending[f.lane] += n
+		unknown[f.lane] = unknown[f.lane] || err != nil
+	}
+	for l, n := range pending {
+		if !unknown[l] { // the last number known says more than a guess
+			l.metrics.pending.Set(float64(n))
+		}
+	}
+}

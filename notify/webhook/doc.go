@@ -1,0 +1,2 @@
+// Package webhook delivers events of the log to webhook receivers.
+package webhook

@@ -1,0 +1,195 @@
+package webhook
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	defaultInFlight = 16
+	maxInFlight     = 256
+	defaultTimeout  = 15 * time.Second
+	minTimeout      = time.Second
+	maxTimeout      = 30 * time.Second
+	maxNameBytes    = 64
+	maxURLBytes     = 2048
+	maxSecrets      = 8 // a rotation needs two; each one adds 48 bytes to every request
+)
+
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// Endpoint is one receiver. The zero value of every field but Name and URL means its default.
+type Endpoint struct {
+	// Name appears in logs, metrics, consumers and subjects: 1 to 64 letters, digits, - or _.
+	Name string
+	// URL receives the POST requests: https, or http to a loopback or private address.
+	URL string `json:"-"`
+	// Secrets sign each request, all of them, so that a receiver accepts the old and the new one during a rotation. Each is
+	// whsec_ and the base64 of 24 to 64 bytes. None means that requests are not signed.
+	Secrets []string `json:"-"`
+	// Events are the types delivered here, as globs ("video.*"). Default: video.done and video.failed.
+	Events []string
+	// InFlight limits the requests under way at once. Default 16, at most 256.
+	InFlight int
+	// Timeout bounds a whole exchange, the answer's body included: 1 s to 30 s, default 15 s.
+	Timeout time.Duration
+	// Schedule says when a failed delivery is tried again. The zero value is the standard schedule.
+	Schedule Schedule
+}
+
+// WithDefaults returns a copy with every unset field at its default.
+func (e Endpoint) WithDefaults() Endpoint {
+	if len(e.Events) == 0 {
+		e.Events = []string{"video.done", "video.failed"}
+	}
+	if e.InFlight == 0 {
+		e.InFlight = defaultInFlight
+	}
+	if e.Timeout == 0 {
+		e.Timeout = defaultTimeout
+	}
+	return e
+}
+
+// String is the endpoint's name: URL and secrets must not reach a log by way of a format verb.
+func (e Endpoint) String() string { return e.Name }
+
+// GoString is String, for %#v.
+func (e Endpoint) GoString() string { return "webhook.Endpoint(" + e.Name + ")" }
+
+// ValidateEndpoint names every field of e that cannot work and what would be right. It never prints a secret, nor the user
+// info, path or query of the URL.
+func ValidateEndpoint(e Endpoint) error {
+	_, err := compile(e)
+	return err
+}
+
+// EndpointName derives a name from a URL for endpoints that were given none: the host, and a short hash of the whole URL.
+// It depends on nothing else, so that reordering a list of URLs renames nobody.
+func EndpointName(rawURL string) string {
+	sum := sha256.Sum256([]byte(rawURL))
+	suffix := "-" + hex.EncodeToString(sum[:4])
+	host := "endpoint"
+	if u, err := url.Parse(rawURL); err == nil && u.Hostname() != "" {
+		host = strings.Trim(dashed(u.Hostname()), "-")
+	}
+	if room := maxNameBytes - len(suffix); len(host) > room {
+		host = strings.TrimRight(host[:room], "-")
+	}
+	return host + suffix
+}
+
+func dashed(host string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '_':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		default:
+			return '-'
+		}
+	}, host)
+}
+
+// target is an endpoint made ready for use: parsed once, read by every delivery.
+type target struct {
+	Endpoint
+	url      *url.URL
+	urlHash  string
+	basic    string // Authorization header from the URL's user info
+	secrets  []Secret
+	patterns []string
+}
+
+func compile(e Endpoint) (*target, error) {
+	e = e.WithDefaults()
+	t := &target{Endpoint: e, patterns: e.Events}
+	var problems []error
+	complain := func(field string, err error) {
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", field, err))
+		}
+	}
+	complain("name", checkName(e.Name))
+	complain("url", t.parseURL())
+	for i, s := range e.Secrets {
+		secret, err := ParseSecret(s)
+		complain("secrets["+strconv.Itoa(i)+"]", err)
+		t.secrets = append(t.secrets, secret)
+	}
+	if len(e.Secrets) > maxSecrets {
+		complain("secrets", fmt.Errorf("%d are too many, keep at most %d", len(e.Secrets), maxSecrets))
+	}
+	for i, p := range e.Events {
+		complain("events["+strconv.Itoa(i)+"]", checkPattern(p))
+	}
+	if e.InFlight < 1 || e.InFlight > maxInFlight {
+		complain("in_flight", fmt.Errorf("%d is out of range, use 1 to %d", e.InFlight, maxInFlight))
+	}
+	if e.Timeout < minTimeout || e.Timeout > maxTimeout {
+		complain("timeout", fmt.Errorf("%s is out of range, use %s to %s", e.Timeout, minTimeout, maxTimeout))
+	}
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("endpoint %s: %w", safeName(e.Name), errors.Join(problems...))
+	}
+	return t, nil
+}
+
+func checkName(name string) error {
+	if namePattern.MatchString(name) {
+		return nil
+	}
+	return errors.New("use 1 to 64 letters, digits, - or _")
+}
+
+// safeName keeps a URL that was given as a name out of the error that complains about it.
+func safeName(name string) string {
+	if namePattern.MatchString(name) {
+		return strconv.Quote(name)
+	}
+	return "with an unusable name"
+}
+
+// parseURL reports no part of the URL but its scheme and host: what url.Parse says may quote a password.
+func (t *target) parseURL() error {
+	if len(t.URL) > maxURLBytes {
+		return fmt.Errorf("%d bytes are too many, use at most %d", len(t.URL), maxURLBytes)
+	}
+	u, err := url.Parse(t.URL)
+	if err != nil {
+		return errors.New("not a URL, write it like https://host/path")
+	}
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return errors.New("begin it with https:// (or http:// for a loopback or private address)")
+	case u.Hostname() == "":
+		return errors.New("the host is missing, write it like https://host/path")
+	case u.Port() != "" && !validPort(u.Port()):
+		return errors.New("the port is out of range, use 1 to 65535")
+	case u.Fragment != "":
+		return errors.New("a fragment (#...) is never sent, leave it out")
+	}
+	sum := sha256.Sum256([]byte(t.URL))
+	t.urlHash = hex.EncodeToString(sum[:8])
+	if u.User != nil {
+		password, _ := u.User.Password()
+		t.basic = "Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password))
+		u.User = nil
+	}
+	t.url = u
+	return nil
+}
+
+func validPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}

@@ -1,0 +1,354 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+const (
+	pullExpires   = 30 * time.Second
+	pullHeartbeat = 5 * time.Second
+	pullSilence   = 2*pullHeartbeat + time.Second // then the request is taken for lost
+	drainWait     = 2 * time.Second               // for what is on its way to us when we stop
+	backoffFirst  = 100 * time.Millisecond
+	backoffMost   = 5 * time.Second
+)
+
+// feed brings a lane the deliveries of one stream. It speaks the pull protocol itself, because an iterator of the client
+// library buffers messages where nobody sees them: their ack clock runs out behind a slow receiver, and on a stop they are
+// dropped instead of handed back. Here every message that the engine has handed out is in held, is kept alive, and is
+// answered for; and no more are asked for than the lane can start soon.
+//
+// All fields but floor belong to the goroutine in run.
+type feed struct {
+	lane     *lane
+	js       jetstream.JetStream
+	conn     *nats.Conn
+	log      *zap.Logger
+	stream   string
+	consumer string
+	filters  []string
+	floor    atomic.Uint64 // every event up to it is acknowledged
+	limit    int           // of held and asked for together
+
+	sub       *nats.Subscription // nil while the lane is closed or the engine away
+	inbox     string
+	open      context.Context // ends when sub is given up
+	shut      context.CancelFunc
+	asked     int // messages that the engine still owes us
+	heard     time.Time
+	held      map[uint64]*delivery
+	suspects  uint64 // up to this sequence the engine's count of deliveries starts over
+	arrivals  chan *nats.Msg
+	finished  chan uint64
+	drained   chan struct{}
+	draining  int
+	repaired  chan error
+	repairing bool
+	broken    bool // the consumer has to be looked at before it is asked again
+	backoff   time.Duration
+	retryAt   time.Time
+}
+
+func newFeed(l *lane, js jetstream.JetStream, stream, consumer string, filters []string) *feed {
+	// A few more than there are slots, so that the next delivery is here when a slot comes free.
+	limit := l.target.InFlight + max(1, l.target.InFlight/2)
+	return &feed{
+		lane: l, js: js, conn: js.Conn(), stream: stream, consumer: consumer, filters: filters, limit: limit,
+		log:      l.log.With(zap.String("stream", stream)),
+		held:     make(map[uint64]*delivery, limit),
+		arrivals: make(chan *nats.Msg, 4*limit+64), // a reset may have two requests answered at once, and there are heartbeats
+		finished: make(chan uint64, limit),
+		drained:  make(chan struct{}, 16),
+		repaired: make(chan error, 1),
+	}
+}
+
+// run feeds the lane until ctx ends, and then stays until every delivery it took is answered for.
+func (f *feed) run(ctx, hard context.Context) {
+	tick := time.NewTicker(keepAliveEvery)
+	defer tick.Stop()
+	wake := time.NewTimer(0)
+	defer wake.Stop()
+	status := f.conn.StatusChanged(nats.CONNECTED)
+	defer f.conn.RemoveStatusListener(status)
+	stop := ctx.Done()
+	var giveUp <-chan time.Time
+	for {
+		changed := f.steer(ctx, wake)
+		if ctx.Err() != nil && f.empty() {
+			return
+		}
+		select {
+		case msg := <-f.arrivals:
+			f.take(msg, hard)
+		case seq := <-f.finished:
+			delete(f.held, seq)
+		case <-tick.C:
+			f.keepAlive()
+		case <-changed:
+		case <-wake.C:
+		case <-status:
+			f.reset() // whatever was asked for was asked of the connection before
+		case err := <-f.repaired:
+			f.afterRepair(err)
+		case <-f.drained:
+			f.draining--
+		case <-stop:
+			stop, giveUp = nil, time.After(drainWait)
+		case <-giveUp:
+			f.draining = 0
+		}
+	}
+}
+
+func (f *feed) empty() bool {
+	return len(f.held) == 0 && f.draining == 0 && !f.repairing && len(f.arrivals) == 0
+}
+
+// steer brings the subscription in line with what is wanted, and asks for messages when there is room.
+func (f *feed) steer(ctx context.Context, wake *time.Timer) (changed <-chan struct{}) {
+	now := time.Now()
+	open, wait, changed := f.lane.gate.state(f.lane.now())
+	if rest := f.retryAt.Sub(now); open && rest > 0 {
+		open, wait = false, rest
+	}
+	if !open || ctx.Err() != nil {
+		f.close()
+		if wait > 0 {
+			wake.Reset(wait)
+		}
+		return changed
+	}
+	if f.broken {
+		f.repair()
+		return changed
+	}
+	if f.sub == nil {
+		f.begin(now)
+	}
+	f.ask(now)
+	return changed
+}
+
+func (f *feed) begin(now time.Time) {
+	inbox := f.conn.NewInbox()
+	sub, err := f.conn.ChanSubscribe(inbox, f.arrivals)
+	if err != nil {
+		f.fail(err)
+		return
+	}
+	f.sub, f.inbox, f.asked, f.heard = sub, inbox, 0, now
+	f.open, f.shut = context.WithCancel(context.Background())
+	f.lane.showState()
+}
+
+// close gives the subscription up. What the engine sent before it learns of that still arrives, and is handed back.
+func (f *feed) close() {
+	if f.sub == nil {
+		return
+	}
+	f.shut()
+	f.sub.SetClosedHandler(func(string) {
+		select {
+		case f.drained <- struct{}{}:
+		default:
+		}
+	})
+	if f.sub.Drain() == nil {
+		f.draining++
+	}
+	f.sub, f.asked = nil, 0
+}
+
+func (f *feed) reset() {
+	f.close()
+	f.retryAt = time.Time{}
+}
+
+// fail closes the feed for a while after something went wrong between us and the engine.
+func (f *feed) fail(err error) {
+	f.close()
+	f.broken = true
+	f.backoff = min(max(2*f.backoff, backoffFirst), backoffMost)
+	f.retryAt = time.Now().Add(f.backoff)
+	f.lane.trouble(err)
+}
+
+type pullRequest struct {
+	Batch     int           `json:"batch"`
+	Expires   time.Duration `json:"expires"`
+	Heartbeat time.Duration `json:"idle_heartbeat"`
+}
+
+// ask requests as many messages as there is room for, a few at a time: each request costs the engine as much as a message.
+func (f *feed) ask(now time.Time) {
+	room := f.limit - len(f.held) - f.asked
+	if f.sub == nil || room < max(1, f.limit/4) {
+		return
+	}
+	request, err := json.Marshal(pullRequest{Batch: room, Expires: pullExpires, Heartbeat: pullHeartbeat})
+	if err != nil {
+		f.fail(err)
+		return
+	}
+	if err := f.conn.PublishRequest(f.nextSubject(), f.inbox, request); err != nil {
+		f.fail(err)
+		return
+	}
+	if f.asked == 0 {
+		f.heard = now
+	}
+	f.asked += room
+}
+
+func (f *feed) nextSubject() string {
+	prefix := jetstream.DefaultAPIPrefix
+	switch opts := f.js.Options(); {
+	case opts.Domain != "":
+		prefix = "$JS." + opts.Domain + ".API."
+	case opts.APIPrefix != "":
+		prefix = opts.APIPrefix
+		if prefix[len(prefix)-1] != '.' {
+			prefix += "."
+		}
+	}
+	return prefix + "CONSUMER.MSG.NEXT." + f.stream + "." + f.consumer
+}
+
+// take starts a delivery, or reads what the engine has to say about a request.
+func (f *feed) take(msg *nats.Msg, hard context.Context) {
+	if msg.Header != nil && len(msg.Data) == 0 {
+		if code := firstHeader(msg.Header, "Status"); code != "" {
+			f.status(code, msg)
+			return
+		}
+	}
+	meta, err := msg.Metadata()
+	if err != nil {
+		f.lane.trouble(err)
+		return
+	}
+	now := time.Now()
+	f.heard, f.backoff = now, 0
+	f.asked = max(0, f.asked-1)
+	seq := meta.Sequence.Stream
+	if known := f.held[seq]; known != nil { // our sign of life was lost; the attempt under way answers for this one as well
+		known.reply.Store(&msg.Reply)
+		return
+	}
+	d := newDelivery(f.conn, msg, meta, now)
+	if f.sub == nil {
+		d.handBack()
+		return
+	}
+	if seq <= f.suspects {
+		d.handed++
+	}
+	f.held[seq] = d
+	go f.deliver(f.open, hard, d)
+}
+
+func (f *feed) deliver(open, hard context.Context, d *delivery) {
+	f.lane.deliver(open, hard, d)
+	f.finished <- d.seq
+}
+
+var (
+	errConsumerGone = errors.New("the durable consumer is gone")
+	errNoAnswer     = errors.New("the engine does not answer")
+)
+
+// status handles the protocol's control messages. Those of a request that was given up mean nothing any more.
+func (f *feed) status(code string, msg *nats.Msg) {
+	if f.sub == nil || msg.Subject != f.inbox {
+		return
+	}
+	f.heard = time.Now()
+	owed, err := strconv.Atoi(firstHeader(msg.Header, "Nats-Pending-Messages"))
+	switch {
+	case code == "100": // heartbeat
+		f.backoff = 0
+	case code == "503":
+		f.fail(errNoAnswer)
+	case err == nil: // the request ended, and this is what is left of it
+		f.asked = max(0, f.asked-owed)
+	default:
+		f.fail(errors.New("pull request refused: " + firstHeader(msg.Header, "Description")))
+	}
+}
+
+// keepAlive tells the engine that what is held is being worked on, and notices when the engine has gone silent.
+func (f *feed) keepAlive() {
+	now := time.Now()
+	for _, d := range f.held {
+		if now.Sub(d.taken) > keepAliveEvery/2 {
+			d.working()
+		}
+	}
+	if f.sub != nil && f.asked > 0 && now.Sub(f.heard) > pullSilence {
+		f.fail(errNoAnswer)
+	}
+}
+
+// repair looks after the consumer, away from the loop: it waits for the engine.
+func (f *feed) repair() {
+	if f.repairing {
+		return
+	}
+	f.repairing = true
+	floor := f.floor.Load()
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
+		defer cancel()
+		f.repaired <- f.revive(ctx, floor)
+	}()
+}
+
+type revivedError struct{ last uint64 }
+
+func (revivedError) Error() string { return errConsumerGone.Error() }
+
+func (f *feed) revive(ctx context.Context, floor uint64) error {
+	revived, last, err := reviveConsumer(ctx, f.js, f.stream, f.consumer, f.filters, floor)
+	if err == nil && revived {
+		return revivedError{last}
+	}
+	return err
+}
+
+func (f *feed) afterRepair(err error) {
+	f.repairing = false
+	var revived revivedError
+	switch {
+	case errors.As(err, &revived):
+		f.suspects = revived.last
+		f.log.Error("webhook consumer was deleted and is created again, some deliveries may be repeated",
+			zap.String("consumer", f.consumer), zap.Uint64("from_sequence", f.floor.Load()+1))
+	case err != nil:
+		f.fail(err)
+		return
+	}
+	f.broken = false
+}
+
+// pending counts the deliveries that the engine still has for this feed, those handed out or delayed included.
+func (f *feed) pending(ctx context.Context) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
+	defer cancel()
+	consumer, err := f.js.Consumer(ctx, f.stream, f.consumer)
+	if err != nil {
+		return 0, err
+	}
+	info := consumer.CachedInfo()
+	f.floor.Store(info.AckFloor.Stream)
+	return info.NumPending + uint64(max(0, info.NumAckPending)), nil
+}

@@ -1,0 +1,116 @@
+package webhook
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The states of an endpoint, as labels of its state metric.
+const (
+	stateActive   = "active"
+	statePaused   = "paused"   // a Retry-After is being obeyed
+	stateDisabled = "disabled" // the receiver answered 410
+)
+
+var states = []string{stateActive, statePaused, stateDisabled}
+
+type metrics struct {
+	attempts *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	pending  *prometheus.GaugeVec
+	dead     *prometheus.CounterVec
+	latency  *prometheus.HistogramVec
+	inFlight *prometheus.GaugeVec
+	state    *prometheus.GaugeVec
+}
+
+func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
+	endpoint := []string{"endpoint"}
+	m := &metrics{
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_webhook_attempts_total",
+			Help: "HTTP requests made to webhook endpoints, by what became of the delivery.",
+		}, []string{"endpoint", "result"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "vidbell_webhook_attempt_duration_seconds",
+			Help:    "Time of one HTTP exchange with a webhook endpoint, reading the answer included.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 30},
+		}, endpoint),
+		pending: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_webhook_pending",
+			Help: "Events not yet delivered to a webhook endpoint, those waiting for a retry included.",
+		}, endpoint),
+		dead: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_webhook_dead_letters_total",
+			Help: "Deliveries given up and kept as dead letters.",
+		}, endpoint),
+		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "vidbell_webhook_delivery_latency_seconds",
+			Help:    "Time from an event's storage in the log to its successful delivery.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 10, 30, 60, 300, 1800, 7200, 86400},
+		}, endpoint),
+		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_webhook_in_flight",
+			Help: "HTTP requests to a webhook endpoint under way.",
+		}, endpoint),
+		state: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_endpoint_state",
+			Help: "1 for the state a webhook endpoint is in: active, paused by a Retry-After, or disabled by a 410.",
+		}, []string{"endpoint", "state"}),
+	}
+	if registerer == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.attempts, m.duration, m.pending, m.dead, m.latency, m.inFlight, m.state} {
+		if err := registerer.Register(c); err != nil {
+			return nil, fmt.Errorf("register webhook metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// laneMetrics are one endpoint's, looked up once.
+type laneMetrics struct {
+	attempts map[verdict]prometheus.Counter
+	states   map[string]prometheus.Gauge
+	duration prometheus.Observer
+	pending  prometheus.Gauge
+	dead     prometheus.Counter
+	latency  prometheus.Observer
+	inFlight prometheus.Gauge
+}
+
+func (m *metrics) lane(endpoint string) *laneMetrics {
+	l := &laneMetrics{
+		attempts: make(map[verdict]prometheus.Counter, len(verdicts)),
+		states:   make(map[string]prometheus.Gauge, len(states)),
+		duration: m.duration.WithLabelValues(endpoint),
+		pending:  m.pending.WithLabelValues(endpoint),
+		dead:     m.dead.WithLabelValues(endpoint),
+		latency:  m.latency.WithLabelValues(endpoint),
+		inFlight: m.inFlight.WithLabelValues(endpoint),
+	}
+	for _, v := range verdicts {
+		l.attempts[v] = m.attempts.WithLabelValues(endpoint, string(v))
+	}
+	for _, s := range states {
+		l.states[s] = m.state.WithLabelValues(endpoint, s)
+	}
+	l.enter(stateActive)
+	return l
+}
+
+func (l *laneMetrics) attempt(v verdict, took time.Duration) {
+	l.attempts[v].Inc()
+	l.duration.Observe(took.Seconds())
+}
+
+func (l *laneMetrics) enter(state string) {
+	for _, s := range slices.DeleteFunc(slices.Clone(states), func(s string) bool { return s == state }) {
+		l.states[s].Set(0)
+	}
+	l.states[state].Set(1)
+}
