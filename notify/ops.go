@@ -2,9 +2,12 @@ package notify
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"vidbell/diff"
 )
@@ -42,4 +45,28 @@ func (l *Log) ReportSource(ctx context.Context, recovered bool, t Trouble) error
 		return fmt.Errorf("report %s of %s: %w", kind, t.Source, err)
 	}
 	return nil
+}
+
+// LastSourceReport returns the newest report about a source, and whether it was of recovery. ok is false if there is none.
+func (l *Log) LastSourceReport(ctx context.Context, source string) (t Trouble, recovered, ok bool, err error) {
+	s, err := l.js.Stream(ctx, l.names.OpsStream())
+	if err != nil {
+		return t, false, false, fmt.Errorf("open stream %s: %w", l.names.OpsStream(), err)
+	}
+	m, err := s.GetLastMsgForSubject(ctx, l.names.OpsSubject("source.*", source))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return t, false, false, nil
+	}
+	if err != nil {
+		return t, false, false, fmt.Errorf("read the last report about %s: %w", source, err)
+	}
+	var ev SourceEvent
+	if err := json.Unmarshal(m.Data, &ev); err != nil {
+		return t, false, false, &LoadError{Stream: l.names.OpsStream(), Subject: m.Subject, Seq: m.Sequence, Err: err}
+	}
+	t = Trouble{Source: source, Reason: ev.Data.Reason, Detail: ev.Data.Detail}
+	var errs [2]error
+	t.At, errs[0] = unstamp(ev.Time)
+	t.Since, errs[1] = unstamp(ev.Data.Since)
+	return t, ev.Type == TypeSourceRecovered, true, errors.Join(errs[:]...)
 }

@@ -1,0 +1,93 @@
+package poller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"vidbell/poller/memories"
+)
+
+// lane is what a request is made for.
+type lane string
+
+const (
+	laneHead     lane = "head"
+	laneSweep    lane = "sweep"
+	laneBaseline lane = "baseline"
+)
+
+func lanesOf() []lane { return []lane{laneHead, laneSweep, laneBaseline} }
+
+const (
+	// maxTries bounds the requests for one page that fails; maxThrottles those for one that is throttled.
+	maxTries     = 4
+	maxThrottles = 10
+	retryMin     = 500 * time.Millisecond
+)
+
+// fetch asks for one page, again where asking again may help. Every request, failed or not, passes the account's quota.
+func (r *runner) fetch(ctx context.Context, l lane, n int) (memories.Page, error) {
+	q := memories.Query{UniqueID: r.UniqueID, Page: n, Size: r.PageSize}
+	pause := retryMin
+	for failures, throttles := 0, 0; ; {
+		page, err := r.request(ctx, l, q)
+		if err == nil {
+			return page, nil
+		}
+		if ctx.Err() != nil {
+			return memories.Page{}, ctx.Err()
+		}
+		if memories.ClassOf(err) == memories.ClassThrottled {
+			if throttles++; throttles >= maxThrottles {
+				return memories.Page{}, fmt.Errorf("poll %s: throttled %d times: %w", r.Name, throttles, err)
+			}
+			continue // the account waits
+		}
+		failures++
+		if !memories.Retryable(err) || failures >= maxTries {
+			return memories.Page{}, fmt.Errorf("poll %s: %w", r.Name, err)
+		}
+		r.log.Debug("page failed, trying again", zap.Int("page", n), zap.Error(err))
+		if err := sleep(ctx, max(retryAfter(err), jittered(pause, r.poller.random()))); err != nil {
+			return memories.Page{}, err
+		}
+		pause *= 2
+	}
+}
+
+// jittered is between half of d and one and a half.
+func jittered(d time.Duration, random float64) time.Duration {
+	return d/2 + time.Duration(random*float64(d))
+}
+
+func retryAfter(err error) time.Duration {
+	var e *memories.Error
+	if errors.As(err, &e) {
+		return min(e.RetryAfter, maxRetryAfter)
+	}
+	return 0
+}
+
+// request makes one request within the quota.
+func (r *runner) request(ctx context.Context, l lane, q memories.Query) (memories.Page, error) {
+	if err := r.Account.Wait(ctx); err != nil {
+		return memories.Page{}, err
+	}
+	page, err := r.Lister.List(ctx, q)
+	if ctx.Err() != nil {
+		return memories.Page{}, ctx.Err()
+	}
+	class := memories.ClassOf(err)
+	r.poller.metrics.request(r.Name, l, class)
+	if class == memories.ClassThrottled {
+		r.Account.Throttled(retryAfter(err))
+		r.log.Info("throttled by the platform", zap.Float64("rate", r.Account.Rate()), zap.Error(err))
+		return memories.Page{}, err
+	}
+	r.Account.Answered()
+	return page, err
+}

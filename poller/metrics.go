@@ -1,0 +1,142 @@
+package poller
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"vidbell/diff"
+	"vidbell/poller/memories"
+)
+
+// outcomeOK is the outcome of a request that brought a page; the others are the classes of package memories.
+const outcomeOK = "ok"
+
+type metrics struct {
+	requests   *prometheus.CounterVec
+	sweeps     *prometheus.CounterVec
+	lastSweep  *prometheus.GaugeVec
+	mismatches *prometheus.CounterVec
+	observes   *prometheus.CounterVec
+	changes    *prometheus.CounterVec
+	ignored    *prometheus.CounterVec
+	unknown    *prometheus.CounterVec
+	videos     *prometheus.GaugeVec
+	rate       *prometheus.GaugeVec
+	degraded   *prometheus.GaugeVec
+	lastPoll   *prometheus.GaugeVec
+	detection  *prometheus.HistogramVec
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	f := promauto.With(reg)
+	return &metrics{
+		requests: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_poll_requests_total", Help: "Requests to the platform, by lane and outcome (ok, or the class of the failure).",
+		}, []string{"source", "lane", "outcome"}),
+		sweeps: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_sweeps_total", Help: "Walks through the whole listing, by how they ended.",
+		}, []string{"source", "outcome"}),
+		lastSweep: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_sweep_last_complete_timestamp_seconds", Help: "When the last complete sweep ended; 0 before the first.",
+		}, []string{"source"}),
+		mismatches: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_sweep_count_mismatches_total", Help: "Complete sweeps that saw another number of videos than the platform counts.",
+		}, []string{"source"}),
+		observes: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_observations_total", Help: "Videos seen in listings, each time they were seen.",
+		}, []string{"source"}),
+		changes: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_changes_total", Help: "Changes recorded, by reason.",
+		}, []string{"source", "reason"}),
+		ignored: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_observations_held_total", Help: "Observations not believed yet (unconfirmed) or any more (stale).",
+		}, []string{"source", "reason"}),
+		unknown: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_unknown_status_total", Help: "Videos that moved into a status word no list knows.",
+		}, []string{"source"}),
+		videos: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_videos", Help: "Videos known, by status.",
+		}, []string{"source", "status"}),
+		rate: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_poll_rate_limit", Help: "Requests a second that the source's account allows itself now.",
+		}, []string{"source"}),
+		degraded: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_source_degraded", Help: "1 while the source is reported as degraded.",
+		}, []string{"source"}),
+		lastPoll: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_poll_last_success_timestamp_seconds", Help: "When the last tick without a failure began; 0 before the first.",
+		}, []string{"source"}),
+		detection: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "vidbell_detection_latency_seconds", Help: "From the start of the request that showed a change to the change stored in the log.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
+		}, []string{"source"}),
+	}
+}
+
+// addSource puts every counter of a source at zero, so that the first failure is an increase.
+func (m *metrics) addSource(name string, a *Account) {
+	for _, l := range lanesOf() {
+		m.requests.WithLabelValues(name, string(l), outcomeOK)
+		for _, c := range memories.Classes() {
+			m.requests.WithLabelValues(name, string(l), string(c))
+		}
+	}
+	for _, o := range []outcome{outcomeComplete, outcomePartial, outcomeFailed} {
+		m.sweeps.WithLabelValues(name, string(o))
+	}
+	for _, r := range diff.Reasons() {
+		m.changes.WithLabelValues(name, string(r))
+	}
+	m.ignored.WithLabelValues(name, "stale")
+	m.ignored.WithLabelValues(name, "unconfirmed")
+	for _, v := range []*prometheus.CounterVec{m.mismatches, m.observes, m.unknown} {
+		v.WithLabelValues(name)
+	}
+	m.lastSweep.WithLabelValues(name)
+	m.lastPoll.WithLabelValues(name)
+	m.degraded.WithLabelValues(name)
+	m.detection.WithLabelValues(name)
+	m.rate.WithLabelValues(name).Set(a.Rate())
+}
+
+func (m *metrics) request(source string, l lane, class memories.Class) {
+	outcome := string(class)
+	if class == "" {
+		outcome = outcomeOK
+	}
+	m.requests.WithLabelValues(source, string(l), outcome).Inc()
+}
+
+func (m *metrics) swept(source string, mismatch bool) {
+	if mismatch {
+		m.mismatches.WithLabelValues(source).Inc()
+	}
+}
+
+func (m *metrics) observed(source string, n int, res *diff.Result) {
+	m.observes.WithLabelValues(source).Add(float64(n))
+	m.ignored.WithLabelValues(source, "stale").Add(float64(res.Stale))
+	m.ignored.WithLabelValues(source, "unconfirmed").Add(float64(res.Unconfirmed))
+	m.unknown.WithLabelValues(source).Add(float64(res.UnknownVideos))
+}
+
+func (m *metrics) change(source string, c diff.Change, now time.Time) {
+	m.changes.WithLabelValues(source, string(c.Reason)).Inc()
+	m.detection.WithLabelValues(source).Observe(diff.TimeOf(now).Since(c.At).Seconds())
+}
+
+func (m *metrics) state(source string, s Status) {
+	for st, n := range s.Counts {
+		m.videos.WithLabelValues(source, st.String()).Set(float64(n))
+	}
+	m.rate.WithLabelValues(source).Set(s.Rate)
+	m.degraded.WithLabelValues(source).Set(0)
+	if s.Degraded != "" {
+		m.degraded.WithLabelValues(source).Set(1)
+	}
+	if s.LastError == "" && !s.LastPoll.IsZero() {
+		m.lastPoll.WithLabelValues(source).Set(float64(s.LastPoll.UnixMilli()) / 1e3)
+	}
+}

@@ -1,0 +1,178 @@
+package poller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"vidbell/diff"
+)
+
+// What a Store says by its errors. Any other error means that the store is away for now.
+var (
+	// ErrConflict means that the store holds newer facts than the state a result was made from.
+	ErrConflict = errors.New("state conflict")
+	// ErrUnreadable means that what is stored cannot be read; going on would overwrite it.
+	ErrUnreadable = errors.New("stored state cannot be read")
+)
+
+// Store keeps the state of sources. The log of package notify is one.
+type Store interface {
+	// Load rebuilds a source's state.
+	Load(ctx context.Context, source string, words diff.Words) (*diff.State, error)
+	// Append stores a result, all or nothing.
+	Append(ctx context.Context, source string, res *diff.Result) error
+	// Refresh brings the state up to date after a conflict, and returns the state to go on with.
+	Refresh(ctx context.Context, state *diff.State, res *diff.Result) (*diff.State, error)
+}
+
+// Config says what to poll and whom to tell.
+type Config struct {
+	Sources    []Source
+	Store      Store
+	Reporter   Reporter
+	Logger     *zap.Logger
+	Registerer prometheus.Registerer
+	Random     func() float64 // in [0, 1); nil is math/rand
+}
+
+// Poller polls all sources.
+type Poller struct {
+	runners  []*runner
+	store    Store
+	reporter Reporter
+	log      *zap.Logger
+	metrics  *metrics
+	random   func() float64
+
+	mu     sync.Mutex
+	status map[string]Status
+}
+
+// New checks the configuration. Nothing is asked or loaded yet.
+func New(cfg Config) (*Poller, error) {
+	if cfg.Store == nil || cfg.Reporter == nil || cfg.Logger == nil {
+		return nil, errors.New("poller: store, reporter and logger are required")
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Float64
+	}
+	p := &Poller{
+		store: cfg.Store, reporter: cfg.Reporter, log: cfg.Logger, random: cfg.Random,
+		metrics: newMetrics(cfg.Registerer), status: make(map[string]Status),
+	}
+	names := make(map[string]bool)
+	for _, s := range cfg.Sources {
+		s = s.withDefaults()
+		if err := s.validate(); err != nil {
+			return nil, fmt.Errorf("poller: %w", err)
+		}
+		if names[s.Name] {
+			return nil, fmt.Errorf("poller: two sources are named %s", s.Name)
+		}
+		names[s.Name] = true
+		p.metrics.addSource(s.Name, s.Account)
+		p.runners = append(p.runners, &runner{
+			Source: s, poller: p, log: cfg.Logger.With(zap.String("source", s.Name)),
+			schedule: schedule{base: s.PollInterval, max: s.MaxInterval},
+		})
+	}
+	return p, nil
+}
+
+// Load reads the state of all sources from the store, waiting for one that is away. It returns ErrUnreadable for state that
+// cannot be read, before anything was polled or written.
+func (p *Poller) Load(ctx context.Context) error {
+	for _, r := range p.runners {
+		if err := r.load(ctx); err != nil {
+			return err
+		}
+		last, err := p.reporter.Last(ctx, r.Name)
+		if err != nil {
+			r.log.Warn("the last report about the source cannot be read, taking it as healthy", zap.Error(err))
+		}
+		r.health.told = last
+		r.health.released(r.log)
+		r.publishStatus(time.Time{}, 0, nil)
+		r.log.Info("state loaded", zap.Int("videos", r.state.Len()), zap.Int("in_flight", r.state.InFlight()),
+			zap.Bool("baseline", r.state.BaselineAt != 0))
+	}
+	return nil
+}
+
+// Run polls until ctx ends, and returns when all its goroutines have. Load must have been called. An error means that a
+// source's stored state turned out to be unreadable; all sources are stopped then.
+func (p *Poller) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, r := range p.runners {
+		var first time.Duration
+		if len(p.runners) >= spreadFrom {
+			first = phase(r.Name, r.PollInterval)
+		}
+		g.Go(func() error { return r.run(ctx, first) })
+	}
+	return g.Wait()
+}
+
+// Status is what a source is doing, for people.
+type Status struct {
+	Source     string
+	Videos     int
+	Counts     map[diff.Status]int
+	InFlight   int
+	BaselineAt time.Time
+	Parse      string // what PARSE means here
+	ParseWhy   string
+	LastPoll   time.Time
+	NextPoll   time.Time
+	LastError  string
+	Degraded   Reason // empty when healthy
+	Rate       float64
+}
+
+// Status returns what every source is doing, in the order of the configuration. It is safe for concurrent use.
+func (p *Poller) Status() []Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]Status, 0, len(p.runners))
+	for _, r := range p.runners {
+		all = append(all, p.status[r.Name])
+	}
+	return all
+}
+
+func (r *runner) publishStatus(polled time.Time, next time.Duration, err error) {
+	meaning, why := r.Words.Parse(r.state.Evidence)
+	s := Status{
+		Source: r.Name, Videos: r.state.Len(), Counts: make(map[diff.Status]int), InFlight: r.state.InFlight(),
+		BaselineAt: r.state.BaselineAt.Time(), Parse: meaning.String(), ParseWhy: why, LastPoll: polled,
+		Rate: r.Account.Rate(),
+	}
+	if !polled.IsZero() {
+		s.NextPoll = polled.Add(next)
+	}
+	for _, st := range []diff.Status{diff.Processing, diff.Unknown, diff.Done, diff.Failed, diff.Deleted} {
+		s.Counts[st] = r.state.Count(st)
+	}
+	if err != nil {
+		s.LastError = err.Error()
+	}
+	if r.health.degraded() {
+		s.Degraded = r.health.told.Reason
+	}
+	r.poller.metrics.state(r.Name, s)
+	r.poller.mu.Lock()
+	r.poller.status[r.Name] = s
+	r.poller.mu.Unlock()
+}
+
+func isWalkError(err error) bool {
+	return errors.Is(err, errPageRepeated) || errors.Is(err, errOtherPage) || errors.Is(err, errEndless)
+}
