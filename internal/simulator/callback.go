@@ -98,8 +98,10 @@ func (o *outbox) take() []callback {
 	return taken
 }
 
+// queueUpload calls nobody for a video that is added as finished: it was there before.
 func (s *Simulator) queueUpload(ns string, v Video) {
-	if !s.opts.Callbacks.DropUpload {
+	finished := v.Raw == s.opts.Words.Done || v.Raw == s.opts.Words.Failed
+	if !finished && !s.opts.Callbacks.DropUpload {
 		s.queueCallback(ns, v, "PARSE")
 	}
 }

@@ -73,44 +73,43 @@ func (f Fault) validate() error {
 	switch f.Kind {
 	case FaultCode:
 		if f.Code == "" {
-			return errors.New("Code: give the code to answer with")
+			return fieldError{"Code", "give the code to answer with"}
 		}
 	case FaultHTTP:
 		if f.HTTPStatus == 0 {
-			return errors.New("HTTPStatus: give the status to answer with")
+			return fieldError{"HTTPStatus", "give the status to answer with"}
 		}
 	case FaultSlow:
 		if f.Delay <= 0 {
-			return errors.New("Delay: give the time to wait")
+			return fieldError{"Delay", "give the time to wait"}
 		}
 	case FaultDrip:
 		if f.Pause <= 0 {
-			return errors.New("Pause: give the time between two pieces")
+			return fieldError{"Pause", "give the time between two pieces"}
 		}
 	case FaultStale:
 		if f.Age <= 0 && f.AsOf.IsZero() {
-			return errors.New("Age: give how far the replica lags, or AsOf")
+			return fieldError{"Age", "give how far the replica lags, or AsOf"}
 		}
 	case FaultTotal:
 		if f.Delta == 0 {
-			return errors.New("Delta: give what to add to total_count")
+			return fieldError{"Delta", "give what to add to total_count"}
 		}
 	case FaultHTML, FaultReset, FaultHang, FaultEmpty, FaultNullData, FaultHuge, FaultCut, FaultBroken, FaultRepeat,
 		FaultShort, FaultNoID, FaultContradicted:
 	default:
-		return fmt.Errorf("Kind: %q is not a kind of fault", f.Kind)
+		return fieldError{"Kind", fmt.Sprintf("%q is not a kind of fault", f.Kind)}
 	}
 	return f.validateRanges()
 }
 
 func (f Fault) validateRanges() error {
-	if f.Chance < 0 || f.Chance > 1 {
-		return fmt.Errorf("Chance: %v is not between 0 and 1", f.Chance)
-	}
 	if f.HTTPStatus != 0 && (f.HTTPStatus < 200 || f.HTTPStatus > 599) {
-		return fmt.Errorf("HTTPStatus: %d is not between 200 and 599", f.HTTPStatus)
+		return fieldError{"HTTPStatus", fmt.Sprintf("%d is not between 200 and 599", f.HTTPStatus)}
 	}
 	return errors.Join(
+		oneOf("Lane", f.Lane, LaneNone, LaneWalk, LaneVideoNos, LaneVideoNo, LaneStatus, LaneName),
+		ratio("Chance", f.Chance),
 		notNegative("Skip", float64(f.Skip)), notNegative("Page", float64(f.Page)),
 		notNegative("RetryAfter", f.RetryAfter.Seconds()), notNegative("Delay", f.Delay.Seconds()),
 		notNegative("Pause", f.Pause.Seconds()), notNegative("Size", float64(f.Size)),

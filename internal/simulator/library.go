@@ -139,15 +139,25 @@ func (l *library) list(q query) listing {
 		return l.page(l.lookup(q), q)
 	}
 	if q.selective() {
-		return l.page(slices.DeleteFunc(slices.Clone(l.sorted), func(r *record) bool { return !q.matches(r.video) }), q)
+		return l.page(l.scan(q), q)
 	}
 	return l.page(l.sorted, q)
+}
+
+func (l *library) scan(q query) []*record {
+	var found []*record
+	for _, r := range l.sorted {
+		if q.matches(&r.video) {
+			found = append(found, r)
+		}
+	}
+	return found
 }
 
 func (l *library) lookup(q query) []*record {
 	var found []*record
 	for _, no := range q.ids {
-		if r, ok := l.byNo[no]; ok && q.matches(r.video) {
+		if r, ok := l.byNo[no]; ok && q.matches(&r.video) {
 			found = append(found, r)
 		}
 	}

@@ -44,7 +44,7 @@ func (l *requestLog) add(r Request) {
 }
 
 func (l *requestLog) last() []Request {
-	return slices.Clone(l.kept[max(0, len(l.kept)-l.limit):])
+	return append([]Request{}, l.kept[max(0, len(l.kept)-l.limit):]...)
 }
 
 func (c Counts) clone() Counts {

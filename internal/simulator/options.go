@@ -181,14 +181,14 @@ func (o Options) validate() error {
 
 func (o Options) validateKeys() error {
 	if len(o.Keys) == 0 {
-		return errors.New("Keys: name at least one API key")
+		return fieldError{"Keys", "name at least one API key"}
 	}
 	if slices.Contains(o.Keys, "") {
-		return errors.New("Keys: a key is empty")
+		return fieldError{"Keys", "a key is empty"}
 	}
 	for key := range o.Accounts {
 		if !slices.Contains(o.Keys, key) {
-			return fmt.Errorf("Accounts: %q is not one of Keys", key)
+			return fieldError{"Accounts", fmt.Sprintf("%q is not one of Keys", key)}
 		}
 	}
 	return nil
@@ -199,20 +199,6 @@ func (o Options) validateFilters() error {
 		if err := oneOf("IgnoredFilters", name, "video_no", "video_nos", "video_name", "status"); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-func oneOf[T ~string](field string, v T, allowed ...T) error {
-	if slices.Contains(allowed, v) {
-		return nil
-	}
-	return fmt.Errorf("%s: %q is none of %q", field, v, allowed)
-}
-
-func notNegative(field string, v float64) error {
-	if v < 0 {
-		return fmt.Errorf("%s: %v is negative", field, v)
 	}
 	return nil
 }

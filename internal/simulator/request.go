@@ -219,7 +219,7 @@ func intersect(ids []string, no string) []string {
 
 func (q query) selective() bool { return q.name != "" || q.status != "" || q.parsed != "" }
 
-func (q query) matches(v Video) bool {
+func (q query) matches(v *Video) bool {
 	return (q.status == "" || v.Raw == q.status) &&
 		(q.parsed == "" || v.Raw == q.parsed) &&
 		(q.name == "" || v.Name == q.name || !q.exactName && strings.Contains(v.Name, q.name))

@@ -3,6 +3,7 @@ package simulator
 import (
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -189,13 +190,16 @@ func (s *Simulator) Get(ns, no string) (v Video, ok bool) {
 }
 
 // List returns a namespace in the order in which it is served.
-func (s *Simulator) List(ns string) (videos []Video) {
+func (s *Simulator) List(ns string) []Video { return s.newest(ns, math.MaxInt) }
+
+// newest returns the first videos of a namespace in the order in which it is served.
+func (s *Simulator) newest(ns string, limit int) (videos []Video) {
 	s.locked(func(time.Time) {
 		lib, ok := s.libraries[ns]
 		if !ok {
 			return
 		}
-		for _, rec := range slices.Backward(lib.sorted) {
+		for _, rec := range slices.Backward(lib.sorted[max(0, len(lib.sorted)-limit):]) {
 			videos = append(videos, rec.video)
 		}
 	})

@@ -11,13 +11,17 @@ const (
 	snowflakeEpoch = 1609459200000
 	snowflakeShift = 22
 	snowflakeDelay = 50
+	snowflakeAges  = 1 << 40 // ms, 35 years
 )
 
 // snowflakes draws ids in creation order, also for videos of one millisecond.
 type snowflakes struct{ next uint64 }
 
 func (f *snowflakes) draw(created time.Time) string {
-	ms := max(0, created.UnixMilli()+snowflakeDelay-snowflakeEpoch)
+	ms := created.UnixMilli() + snowflakeDelay - snowflakeEpoch
+	if ms < 0 {
+		ms += snowflakeAges // a test clock, which starts in 2000: ids as long and as ordered as any
+	}
 	id := uint64(ms)<<snowflakeShift | f.next&(1<<snowflakeShift-1)
 	f.next++
 	return "VI" + strconv.FormatUint(id, 10)

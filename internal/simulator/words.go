@@ -1,7 +1,5 @@
 package simulator
 
-import "errors"
-
 // Words are the raw statuses a video goes through.
 type Words struct {
 	Processing string
@@ -43,10 +41,10 @@ func (w Words) has(word string) bool {
 
 func (w Words) validate() error {
 	if w.Processing == "" || w.Done == "" || w.Failed == "" {
-		return errors.New("Words: give all three of Processing, Done and Failed")
+		return fieldError{"Words", "give all three of Processing, Done and Failed"}
 	}
 	if w.Processing == w.Done || w.Processing == w.Failed || w.Done == w.Failed {
-		return errors.New("Words: Processing, Done and Failed must differ")
+		return fieldError{"Words", "Processing, Done and Failed must differ"}
 	}
 	return nil
 }
