@@ -161,7 +161,7 @@ func quoted(value string) bool {
 
 // readSecretFile returns the text of a file without its one trailing line break.
 func readSecretFile(path string) (string, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	f, err := os.Open(path)
 	if err != nil {
 		return "", fileError(path, err)
 	}

@@ -264,7 +264,7 @@ func anyPort(address string) bool {
 }
 
 func readableFile(name string) (string, error) {
-	f, err := os.Open(name) //nolint:gosec // the operator names the file
+	f, err := os.Open(name)
 	if err != nil {
 		return "", fileError(name, err)
 	}
@@ -276,7 +276,7 @@ func readableFile(name string) (string, error) {
 }
 
 func caFile(name string) (string, error) {
-	pem, err := os.ReadFile(name) //nolint:gosec // the operator names the file
+	pem, err := os.ReadFile(name)
 	if err != nil {
 		return "", fileError(name, err)
 	}

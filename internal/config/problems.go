@@ -16,7 +16,7 @@ func (p Problem) String() string { return p.Name + ": " + p.Text }
 
 // Problems is every mistake found in one run. As an error it prints one problem a line and, when there are several,
 // their number.
-type Problems []Problem
+type Problems []Problem //nolint:errname // a list that is filled, and only in the end an error
 
 // Add records a problem of the named variable.
 func (p *Problems) Add(name, text string) { *p = append(*p, Problem{Name: name, Text: text}) }

@@ -18,7 +18,7 @@ const timeLayout = "2006-01-02T15:04:05.000Z07:00"
 // New returns a logger that writes to stderr, and its level, which may be changed at any time. Before the process ends
 // call Sync on the logger and ignore its error: terminals and pipes refuse it.
 func New(c config.Log) (*zap.Logger, zap.AtomicLevel, error) {
-	return build(c, os.Stderr, term.IsTerminal(int(os.Stderr.Fd())), os.Getenv) //nolint:gosec // a file descriptor is small
+	return build(c, os.Stderr, term.IsTerminal(int(os.Stderr.Fd())), os.Getenv)
 }
 
 func build(c config.Log, out io.Writer, terminal bool, getenv func(string) string) (*zap.Logger, zap.AtomicLevel, error) {

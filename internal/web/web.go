@@ -142,7 +142,9 @@ func (s *Server) Run(ctx context.Context) error {
 		s.cfg.Logger.Warn("requests cut off at shutdown", zap.Error(err))
 		_ = s.http.Close()
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve HTTP on %s: %w", s.Addr(), err)
+	}
 	return nil
 }
 

@@ -74,7 +74,7 @@ func ask(t *testing.T, client *http.Client, method, url string, edit func(*http.
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -275,7 +275,7 @@ func TestListen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close() //nolint:errcheck // nothing to lose
+	defer taken.Close()
 	for _, tc := range []struct{ sentence, address, want string }{
 		{"a port in use", taken.Addr().String(), "the port is taken by another process: set VIDBELL_HTTP_LISTEN to another address, or to off"},
 		{"an address of another machine", "192.0.2.1:0", "this machine has no such address: correct VIDBELL_HTTP_LISTEN"},
