@@ -129,21 +129,21 @@ func (s *Simulator) queueCallback(ns string, v Video, status string) {
 }
 
 // Run plays lives when they are due, not only when somebody asks, and sends callbacks, until ctx is done. Without it
-// lives are right at every request and no callback is sent.
+// lives are right at every request and no callback is sent. To be asked to stop is no error.
 func (s *Simulator) Run(ctx context.Context) error {
 	client := s.callbackClient()
-	for {
+	defer client.CloseIdleConnections()
+	for ctx.Err() == nil {
 		for _, c := range s.outbox.take() {
 			s.sendCallback(ctx, client, c)
 		}
-		if err := s.waitForTurn(ctx); err != nil {
-			return nil // asked to stop: no error
-		}
+		s.waitForTurn(ctx)
 	}
+	return nil
 }
 
 // waitForTurn settles what is due and waits for the next step or for a callback.
-func (s *Simulator) waitForTurn(ctx context.Context) error {
+func (s *Simulator) waitForTurn(ctx context.Context) {
 	wait := time.Hour
 	s.locked(func(now time.Time) {
 		if due, ok := s.agenda.next(); ok {
@@ -155,11 +155,8 @@ func (s *Simulator) waitForTurn(ctx context.Context) error {
 	select {
 	case <-timer.C:
 		s.locked(func(time.Time) {})
-		return nil
 	case <-s.outbox.signal:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

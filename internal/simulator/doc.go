@@ -87,7 +87,7 @@
 //
 // # Cost
 //
-// A page of a walk costs what it shows, whatever the size of the library; ids are looked up in a map; the status and
-// name filters and a stale replica scan the library. At most 20,000 deleted videos per namespace and 32 earlier states
+// A page of a walk costs what it shows, whatever the size of the library; ids and rare
+// statuses are looked up in maps; name filters, common statuses and a stale replica scan the library. At most 20,000 deleted videos per namespace and 32 earlier states
 // per video are remembered for stale replicas.
 package simulator

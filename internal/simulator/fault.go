@@ -206,6 +206,7 @@ func (f Fault) spoilPage(p *pageView) {
 		p.firstWithoutID = true
 	case FaultContradicted:
 		p.contradict = true
+	default: // it does something else
 	}
 }
 
@@ -222,5 +223,6 @@ func (f Fault) spoilReply(r *reply) {
 		r.body = r.body[:len(r.body)*2/3]
 	case FaultBroken:
 		r.ending = endBroken
+	default: // it does something else
 	}
 }

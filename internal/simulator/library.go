@@ -12,10 +12,14 @@ const (
 	maxGraves = 20_000 // deleted videos per namespace
 )
 
+// rare: a word that fewer than one in this many have is looked up, not scanned for.
+const rare = 16
+
 // library is the content of one namespace. Records are kept in ascending order of their key and served from the end,
 // so that a new upload is an append and page N is a slice.
 type library struct {
 	byNo   map[string]*record
+	byRaw  map[string]map[*record]struct{} // what is in flight is few among many
 	sorted []*record
 	graves []*record
 }
@@ -47,7 +51,32 @@ func (k key) compare(other key) int {
 	return cmp.Or(cmp.Compare(k.major, other.major), cmp.Compare(k.minor, other.minor))
 }
 
-func newLibrary() *library { return &library{byNo: map[string]*record{}} }
+func newLibrary() *library {
+	return &library{byNo: map[string]*record{}, byRaw: map[string]map[*record]struct{}{}}
+}
+
+// index makes a record known by its id and its word.
+func (l *library) index(r *record) {
+	l.byNo[r.video.No] = r
+	l.shelve(r)
+}
+
+func (l *library) shelve(r *record) {
+	shelf, ok := l.byRaw[r.video.Raw]
+	if !ok {
+		shelf = map[*record]struct{}{}
+		l.byRaw[r.video.Raw] = shelf
+	}
+	shelf[r] = struct{}{}
+}
+
+func (l *library) unshelve(r *record) {
+	shelf := l.byRaw[r.video.Raw]
+	delete(shelf, r)
+	if len(shelf) == 0 {
+		delete(l.byRaw, r.video.Raw)
+	}
+}
 
 func (l *library) find(k key) (int, bool) {
 	return slices.BinarySearchFunc(l.sorted, k, func(r *record, k key) int { return r.key.compare(k) })
@@ -55,7 +84,7 @@ func (l *library) find(k key) (int, bool) {
 
 // insert puts a record in its place; a living one of the same id must have been removed.
 func (l *library) insert(r *record) {
-	l.byNo[r.video.No] = r
+	l.index(r)
 	if n := len(l.sorted); n == 0 || l.sorted[n-1].key.compare(r.key) < 0 {
 		l.sorted = append(l.sorted, r)
 		return
@@ -71,6 +100,9 @@ func (l *library) insertAll(records []*record) []*record {
 		l.byNo[r.video.No] = r
 	}
 	records = slices.DeleteFunc(records, func(r *record) bool { return l.byNo[r.video.No] != r })
+	for _, r := range records {
+		l.shelve(r)
+	}
 	l.sorted = append(l.sorted, records...)
 	slices.SortFunc(l.sorted, newestLast)
 	return records
@@ -81,6 +113,7 @@ func newestLast(a, b *record) int { return a.key.compare(b.key) }
 func (l *library) remove(r *record, at time.Time) {
 	r.gone, r.until = true, at
 	delete(l.byNo, r.video.No)
+	l.unshelve(r)
 	if i, ok := l.find(r.key); ok {
 		l.sorted = slices.Delete(l.sorted, i, i+1)
 	}
@@ -90,7 +123,10 @@ func (l *library) remove(r *record, at time.Time) {
 	}
 }
 
-func (r *record) change(raw, cause string, at time.Time) {
+// change gives a record another word and cause, and remembers those it had.
+func (l *library) change(r *record, raw, cause string, at time.Time) {
+	l.unshelve(r)
+	defer l.shelve(r)
 	if len(r.past) == maxPast {
 		r.past = slices.Delete(r.past, 0, 1)
 	}
@@ -133,10 +169,14 @@ type listing struct {
 	total  int
 }
 
-// list answers a query. Without filters the cost is that of the page; with ids, that of the ids; else one scan.
+// list answers a query. Without filters the cost is that of the page; with ids, that of the ids; with a status that is
+// rare, that of those that have it; else one scan.
 func (l *library) list(q query) listing {
 	if q.ids != nil {
 		return l.page(l.lookup(q), q)
+	}
+	if shelf := l.byRaw[q.status]; q.status != "" && len(shelf) < len(l.sorted)/rare {
+		return l.page(matching(shelf, q), q)
 	}
 	if q.selective() {
 		return l.page(l.scan(q), q)
@@ -155,14 +195,25 @@ func (l *library) scan(q query) []*record {
 }
 
 func (l *library) lookup(q query) []*record {
-	var found []*record
+	found := map[*record]struct{}{}
 	for _, no := range q.ids {
-		if r, ok := l.byNo[no]; ok && q.matches(&r.video) {
+		if r, ok := l.byNo[no]; ok {
+			found[r] = struct{}{}
+		}
+	}
+	return matching(found, q)
+}
+
+// matching sorts those of a set that match.
+func matching(set map[*record]struct{}, q query) []*record {
+	var found []*record
+	for r := range set {
+		if q.matches(&r.video) {
 			found = append(found, r)
 		}
 	}
 	slices.SortFunc(found, newestLast)
-	return slices.Compact(found)
+	return found
 }
 
 // page cuts page q.page out of records that stand newest last.

@@ -99,7 +99,7 @@ func (s *Simulator) step(t turn) {
 // move changes the state of a video and queues the callback that goes with it.
 func (s *Simulator) move(ns string, rec *record, raw, cause string, at time.Time) {
 	was := rec.video.Raw
-	rec.change(raw, cause, at)
+	s.library(ns).change(rec, raw, cause, at)
 	if raw != was {
 		s.queueMove(ns, rec.video)
 	}

@@ -153,7 +153,8 @@ func (o Options) query(w wireRequest) (query, error) {
 	if err := o.size(w, &q); err != nil {
 		return q, err
 	}
-	return q, o.filters(w, &q)
+	err := o.filters(w, &q)
+	return q, err
 }
 
 func (o Options) size(w wireRequest, q *query) error {

@@ -199,7 +199,7 @@ func TestKeysOfOneAccountShareItsQuotaAndOthersHaveTheirOwn(t *testing.T) {
 			o.Accounts = map[string]string{"a1": "a", "a2": "a"}
 			o.QuotaPerSecond = 1
 		})
-		for _, k := range o3 {
+		for _, k := range []string{"a1", "a2", "b"} {
 			req, err := http.NewRequest(http.MethodPost, "http://platform"+simulator.ListPath, strings.NewReader(`{}`))
 			if err != nil {
 				t.Fatal(err)
@@ -216,8 +216,6 @@ func TestKeysOfOneAccountShareItsQuotaAndOthersHaveTheirOwn(t *testing.T) {
 		equal(t, "throttled", throttled, []bool{false, true, false})
 	})
 }
-
-var o3 = []string{"a1", "a2", "b"}
 
 func TestFaultsOfTimeObeyTheClientsPatience(t *testing.T) {
 	for _, c := range []struct {
@@ -317,7 +315,7 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.got = append(r.got, time.Since(r.start).String()+" "+req.URL.Host+" "+string(body))
-	return &http.Response{StatusCode: 500, Body: http.NoBody, Header: http.Header{}}, nil
+	return &http.Response{StatusCode: http.StatusInternalServerError, Body: http.NoBody, Header: http.Header{}}, nil
 }
 
 func TestCallbacksAreAmbiguousDroppedAndRepeated(t *testing.T) {
