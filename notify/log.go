@@ -83,7 +83,7 @@ func OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 		cfg.Logger = zap.NewNop()
 	}
 	l := &Log{
-		js: cfg.JetStream, names: cfg.Names, log: cfg.Logger, pages: make(map[string]int), metrics: newLogMetrics(cfg.Registerer),
+		js: cfg.JetStream, names: cfg.Names, log: cfg.Logger, pages: make(map[string]int),
 	}
 	replicas := max(1, cfg.Replicas)
 	var err error
@@ -96,6 +96,7 @@ func OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	if l.birth, err = l.readBirth(ctx); err != nil {
 		return nil, err
 	}
+	l.metrics = newLogMetrics(cfg.Registerer) // last: who could not open the log may try again
 	return l, nil
 }
 

@@ -1,0 +1,295 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"vidbell/diff"
+	"vidbell/internal/config"
+	"vidbell/internal/engine"
+	"vidbell/notify/webhook"
+	"vidbell/poller"
+	"vidbell/poller/memories"
+)
+
+const (
+	checkTimeout = 15 * time.Second
+	checkPage    = 200
+)
+
+// verdict is the outcome of one check.
+type verdict string
+
+const (
+	verdictOK   verdict = "ok"
+	verdictNote verdict = "note" // works, but look
+	verdictFail verdict = "fail"
+)
+
+// Finding is one line of the check command.
+type Finding struct {
+	Area    string  `json:"area"` // configuration, platform, engine, endpoint
+	Name    string  `json:"name"`
+	Verdict verdict `json:"verdict"`
+	Detail  string  `json:"detail"`
+}
+
+type report struct {
+	Findings []Finding        `json:"findings"`
+	Settings []config.Setting `json:"settings,omitempty"`
+}
+
+// Check is the check command: configuration, then platform, engine and endpoints reached, each with a plain verdict. It
+// changes nothing anywhere.
+func Check(ctx context.Context, out io.Writer, asJSON bool) error {
+	cfg, err := config.Load(checks()...)
+	r := &report{}
+	if err != nil {
+		r.problems(err)
+		return errors.Join(r.write(out, asJSON), &ExitError{Code: ExitConfig})
+	}
+	r.Settings = cfg.Effective()
+	r.add("configuration", "environment", verdictOK, plural(len(cfg.Sources), "source")+", "+plural(len(cfg.Webhook.URLs), "endpoint"))
+	platformOK := r.platform(ctx, cfg)
+	engineOK := r.engine(ctx, cfg)
+	endpointsOK := r.endpoints(ctx, cfg)
+	if err := r.write(out, asJSON); err != nil {
+		return failed(err)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return failed(ctx.Err())
+	case !platformOK:
+		return &ExitError{Code: ExitPlatform}
+	case !engineOK:
+		return &ExitError{Code: ExitEngine}
+	case !endpointsOK:
+		return &ExitError{Code: ExitCheck}
+	}
+	return nil
+}
+
+func (r *report) add(area, name string, v verdict, detail string) {
+	r.Findings = append(r.Findings, Finding{Area: area, Name: name, Verdict: v, Detail: safe(detail)})
+}
+
+func (r *report) problems(err error) {
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		r.add("configuration", "environment", verdictFail, err.Error())
+		return
+	}
+	for _, p := range problems {
+		r.add("configuration", p.Name, verdictFail, p.Text)
+	}
+}
+
+// platform makes one request for each source.
+func (r *report) platform(ctx context.Context, cfg *config.Config) bool {
+	list, err := sources(cfg)
+	if err != nil {
+		r.add("platform", cfg.API.URL, verdictFail, err.Error())
+		return false
+	}
+	ok := true
+	for _, s := range list {
+		ok = r.source(ctx, s) && ok
+	}
+	return ok
+}
+
+func (r *report) source(ctx context.Context, s poller.Source) bool {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	if err := s.Account.Wait(ctx); err != nil {
+		r.add("platform", s.Name, verdictFail, err.Error())
+		return false
+	}
+	page, err := s.Lister.List(ctx, memories.Query{UniqueID: s.UniqueID, Page: 1, Size: checkPage})
+	if err != nil {
+		r.add("platform", s.Name, verdictFail, err.Error()+platformHint(memories.ClassOf(err)))
+		return false
+	}
+	if page.Received == 0 {
+		r.add("platform", s.Name, verdictNote, fmt.Sprintf(
+			"answers in %s, but has no videos under unique_id %q; a misspelt one answers just so", human(page.Elapsed), s.UniqueID))
+		return true
+	}
+	r.add("platform", s.Name, verdictOK, fmt.Sprintf("answers in %s: %s; %s; %s",
+		human(page.Elapsed), total(page), statuses(page), parseMeaning(s, page)))
+	return true
+}
+
+func platformHint(c memories.Class) string {
+	switch c {
+	case memories.ClassUnauthorized:
+		return "; check VIDBELL_API_KEY"
+	case memories.ClassCredits:
+		return "; recharge the account"
+	case memories.ClassNetwork, memories.ClassTimeout, memories.ClassNotFound, memories.ClassMalformed:
+		return "; check VIDBELL_API_URL and the way there"
+	default:
+		return ""
+	}
+}
+
+func total(p memories.Page) string {
+	if p.Total < 0 {
+		return "at least " + plural(p.Received, "video")
+	}
+	return plural(int(p.Total), "video")
+}
+
+// statuses counts the words of a page.
+func statuses(p memories.Page) string {
+	counts := map[string]int{}
+	for _, v := range p.Videos {
+		counts[v.RawStatus]++
+	}
+	var parts []string
+	for raw, n := range counts {
+		if raw == "" {
+			raw = "(none)"
+		}
+		parts = append(parts, fmt.Sprintf("%d %s", n, raw))
+	}
+	slices.Sort(parts)
+	return "newest: " + strings.Join(parts, ", ")
+}
+
+// parseMeaning says what PARSE would be taken for after this page alone.
+func parseMeaning(s poller.Source, p memories.Page) string {
+	state := diff.NewState(s.Name, s.Words)
+	at := diff.TimeOf(p.StartedAt)
+	var in diff.Input
+	for _, v := range p.Videos {
+		in.Observations = append(in.Observations, diff.Observation{
+			VideoNo: v.VideoNo, Raw: v.RawStatus, CreatedAt: diff.TimeOf(v.CreatedAt), At: at,
+		})
+	}
+	in.SweepComplete = at
+	state.Apply(diff.Reconcile(state, in, diff.Policy{}))
+	meaning, why := s.Words.Parse(state.Evidence)
+	if meaning == diff.Unknown {
+		return "PARSE: " + why
+	}
+	return fmt.Sprintf("PARSE means %s: %s", meaning, why)
+}
+
+func (r *report) engine(ctx context.Context, cfg *config.Config) bool {
+	ec := engineConfig(cfg, zap.NewNop())
+	if !cfg.NATS.External() {
+		return r.embedded(ec)
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	e, err := engine.Start(ec)
+	if err != nil {
+		r.add("engine", "external", verdictFail, err.Error())
+		return false
+	}
+	defer e.Close()
+	var last error
+	if err := e.WaitReady(ctx, func(err error) { last = err }); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) && last != nil {
+			err = fmt.Errorf("not reached within %s: %w", checkTimeout, last)
+		}
+		r.add("engine", "external", verdictFail, err.Error())
+		return false
+	}
+	_, detail := e.Ready()
+	r.add("engine", "external", verdictOK, detail+", JetStream enabled")
+	return true
+}
+
+func (r *report) embedded(ec engine.Config) bool {
+	err := engine.CheckEmbedded(ec)
+	switch {
+	case err == nil:
+		r.add("engine", "embedded", verdictOK, "data directory "+ec.DataDir+" can be used, "+listenText(ec.Listen))
+		return true
+	case errors.Is(err, engine.ErrInUse):
+		r.add("engine", "embedded", verdictNote, err.Error())
+		return true
+	default:
+		r.add("engine", "embedded", verdictFail, err.Error())
+		return false
+	}
+}
+
+func listenText(listen string) string {
+	if listen == "" || listen == "off" {
+		return "no listener"
+	}
+	return listen + " is free"
+}
+
+func (r *report) endpoints(ctx context.Context, cfg *config.Config) bool {
+	ok := true
+	for _, e := range endpoints(cfg) {
+		res, err := webhook.Probe(ctx, e, cfg.Webhook.AllowNetworks)
+		if err != nil {
+			r.add("endpoint", e.Name, verdictFail, err.Error())
+			ok = false
+			continue
+		}
+		detail := fmt.Sprintf("connects to %s in %s", res.Address, human(res.Took))
+		if res.TLS != "" {
+			detail += fmt.Sprintf(", %s, certificate until %s", res.TLS, res.CertificateExpires.Format(time.DateOnly))
+		}
+		v := verdictOK
+		if len(e.Secrets) == 0 {
+			v = verdictNote
+			detail += "; requests are not signed: set VIDBELL_WEBHOOK_SECRET"
+		}
+		r.add("endpoint", e.Name, v, detail)
+	}
+	return ok
+}
+
+func (r *report) write(out io.Writer, asJSON bool) error {
+	if asJSON {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		return e.Encode(r)
+	}
+	p := newPrinter(out)
+	for _, f := range r.Findings {
+		p.line("%s  %-13s %-24s %s", p.paint(verdictColour(f.Verdict), fmt.Sprintf("%-4s", f.Verdict)), f.Area, f.Name, f.Detail)
+	}
+	if n := r.failures(); n > 0 {
+		p.line("\n%s", plural(n, "problem"))
+	}
+	return nil
+}
+
+func (r *report) failures() int {
+	n := 0
+	for _, f := range r.Findings {
+		if f.Verdict == verdictFail {
+			n++
+		}
+	}
+	return n
+}
+
+func verdictColour(v verdict) colour {
+	switch v {
+	case verdictOK:
+		return green
+	case verdictNote:
+		return yellow
+	case verdictFail:
+		return red
+	}
+	return plainText
+}

@@ -1,0 +1,160 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+
+	"vidbell/diff"
+	"vidbell/internal/config"
+	"vidbell/internal/engine"
+	"vidbell/notify/webhook"
+	"vidbell/poller"
+	"vidbell/poller/memories"
+)
+
+// checks are the rules of other packages about the configuration, so that every mistake is named before anything starts.
+func checks() []config.Check { return []config.Check{checkWebhooks, checkWords, checkClient} }
+
+func checkWebhooks(c *config.Config, p *config.Problems) {
+	for i, s := range c.Webhook.Secrets {
+		if _, err := webhook.ParseSecret(s.Reveal()); err != nil {
+			p.Addf("VIDBELL_WEBHOOK_SECRET", "secret %d: %v", i+1, err)
+		}
+	}
+	if _, err := webhook.ParseSchedule(c.Webhook.Schedule); err != nil {
+		p.AddErr("VIDBELL_WEBHOOK_SCHEDULE", err)
+	}
+	for _, e := range endpoints(c) {
+		e.Secrets = nil // said above, once
+		if err := webhook.ValidateEndpoint(e); err != nil {
+			p.AddErr("VIDBELL_WEBHOOK_URL", err)
+		}
+	}
+}
+
+func checkWords(c *config.Config, p *config.Problems) {
+	if p.Has("VIDBELL_STATUS_DONE") || p.Has("VIDBELL_STATUS_FAILED") || p.Has("VIDBELL_STATUS_PROCESSING") {
+		return
+	}
+	if _, err := words(c.Status); err != nil {
+		p.AddErr("VIDBELL_STATUS_DONE, _FAILED, _PROCESSING", err)
+	}
+}
+
+func checkClient(c *config.Config, p *config.Problems) {
+	if p.Has("VIDBELL_API_KEY") || p.Has("VIDBELL_API_URL") || !c.API.Key.IsSet() {
+		return
+	}
+	if _, err := client(c); err != nil {
+		p.AddErr("VIDBELL_API_KEY, VIDBELL_API_URL", err)
+	}
+}
+
+func words(s config.Status) (diff.Words, error) {
+	rule := diff.ParseAuto
+	switch s.Parse {
+	case config.ParseDone:
+		rule = diff.ParseDone
+	case config.ParseProcessing:
+		rule = diff.ParseProcessing
+	case config.ParseAuto:
+	}
+	return diff.NewWords(s.Done, s.Failed, s.Processing, rule)
+}
+
+func client(c *config.Config) (*memories.Client, error) {
+	return memories.New(memories.Config{
+		BaseURL: c.API.URL, APIKey: c.API.Key.Reveal(), UserAgent: "vidbell/" + BuildInfo().Version,
+	})
+}
+
+// sources are one for each unique_id; they share the account of the one key.
+func sources(c *config.Config) ([]poller.Source, error) {
+	w, err := words(c.Status)
+	if err != nil {
+		return nil, err
+	}
+	lister, err := client(c)
+	if err != nil {
+		return nil, err
+	}
+	account := poller.NewAccount(c.Poll.RateLimit)
+	list := make([]poller.Source, len(c.Sources))
+	for i, s := range c.Sources {
+		list[i] = poller.Source{
+			Name: s.Name, UniqueID: s.UniqueID, Lister: lister, Account: account, PollInterval: c.Poll.Interval,
+			MaxInterval: c.Poll.MaxInterval, SweepInterval: c.Poll.Sweep, Words: w,
+			Emit: c.Poll.Baseline == config.BaselineEmit, StallAfter: c.Poll.StallAfter,
+		}
+	}
+	return list, nil
+}
+
+func endpoints(c *config.Config) []webhook.Endpoint {
+	schedule, _ := webhook.ParseSchedule(c.Webhook.Schedule) // checked when the configuration was loaded
+	secrets := make([]string, len(c.Webhook.Secrets))
+	for i, s := range c.Webhook.Secrets {
+		secrets[i] = s.Reveal()
+	}
+	list := make([]webhook.Endpoint, len(c.Webhook.URLs))
+	for i, u := range c.Webhook.URLs {
+		list[i] = webhook.Endpoint{
+			Name: webhook.EndpointName(u.Reveal()), URL: u.Reveal(), Secrets: secrets, Events: c.Webhook.Events,
+			InFlight: c.Webhook.InFlight, Timeout: c.Webhook.Timeout, Schedule: schedule,
+		}
+	}
+	return list
+}
+
+func engineConfig(c *config.Config, log *zap.Logger) engine.Config {
+	urls := make([]string, len(c.NATS.URLs))
+	for i, u := range c.NATS.URLs {
+		urls[i] = u.Reveal()
+	}
+	var consumers []string
+	for _, e := range endpoints(c) {
+		consumers = append(consumers, c.Names.Consumer(e.Name))
+	}
+	return engine.Config{
+		URL: strings.Join(urls, ","), Credentials: c.NATS.Creds, NKey: c.NATS.NKey,
+		TLS:    engine.TLS{CA: c.NATS.TLSCA, Cert: c.NATS.TLSCert, Key: c.NATS.TLSKey},
+		Listen: c.NATS.Listen, ListenToken: c.NATS.ListenToken.Reveal(), DataDir: c.DataDir,
+		Subjects:  []string{c.Names.AllEvents(), c.Names.OpsAll()},
+		Consumers: map[string][]string{c.Names.Stream(): consumers, c.Names.OpsStream(): consumers},
+		Name:      "vidbell", Logger: log,
+	}
+}
+
+// newRegistry holds all metrics of a process.
+func newRegistry(connected func() bool) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	b := BuildInfo()
+	r.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "vidbell_build_info", Help: "Always 1; the labels say what is running.",
+			ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "go": b.Go},
+		}, func() float64 { return 1 }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "vidbell_nats_connected", Help: "1 while the engine is connected.",
+		}, func() float64 {
+			if connected() {
+				return 1
+			}
+			return 0
+		}),
+	)
+	return r
+}
+
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}

@@ -1,0 +1,304 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"vidbell/internal/config"
+	"vidbell/internal/engine"
+	"vidbell/internal/web"
+	"vidbell/notify"
+	"vidbell/notify/webhook"
+	"vidbell/poller"
+)
+
+const (
+	// drainGrace is how long requests to receivers may take after we are told to stop.
+	drainGrace = 10 * time.Second
+	// setupRetry is the pause between two tries to set up the log on an engine that is there but not able yet: a cluster
+	// without a leader.
+	setupRetry = 2 * time.Second
+	// waitingEvery is how often the log says what is being waited for.
+	waitingEvery = time.Minute
+)
+
+// service is a whole vidbell: engine, log, poller, deliveries and HTTP.
+type service struct {
+	cfg      *config.Config
+	log      *zap.Logger
+	registry *prometheus.Registry
+	engine   *engine.Engine
+	listener net.Listener
+
+	poller     *poller.Poller
+	dispatcher *webhook.Dispatcher
+	loaded     atomic.Bool // the state is, and the consumers exist
+}
+
+// newService opens the HTTP listener and starts the engine. Whoever gets a service closes it.
+func newService(ctx context.Context, cfg *config.Config, log *zap.Logger) (*service, error) {
+	s := &service{cfg: cfg, log: log}
+	if cfg.HTTP.Listen != "" {
+		var err error
+		if s.listener, err = web.Listen(ctx, cfg.HTTP.Listen); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if s.engine, err = engine.Start(engineConfig(cfg, log)); err != nil {
+		s.close()
+		return nil, err
+	}
+	s.registry = newRegistry(s.engine.Conn.IsConnected)
+	return s, nil
+}
+
+func (s *service) close() {
+	if s.listener != nil {
+		_ = s.listener.Close() // closed already when the server ran
+	}
+	if s.engine != nil {
+		s.engine.Close()
+	}
+}
+
+// ready are the checks behind /readyz.
+func (s *service) ready() []web.Check {
+	up, _ := s.engine.Ready()
+	state := web.Check{Name: "state", OK: s.loaded.Load()}
+	if !state.OK {
+		state.Detail = "not loaded yet"
+	}
+	return []web.Check{{Name: "engine", OK: up, Detail: engineDetail(up)}, state}
+}
+
+// engineDetail says no more than a probe may know.
+func engineDetail(up bool) string {
+	if up {
+		return ""
+	}
+	return "not connected"
+}
+
+// run serves until ctx ends or a part fails for good.
+func (s *service) run(ctx context.Context) error {
+	httpCtx, stopHTTP := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopHTTP()
+	httpDone, err := s.serveHTTP(httpCtx)
+	if err != nil {
+		return err
+	}
+	err = s.work(ctx, httpDone)
+	stopHTTP()
+	return errors.Join(err, drainHTTP(httpDone))
+}
+
+func drainHTTP(done <-chan error) error {
+	if done == nil {
+		return nil
+	}
+	return <-done
+}
+
+func (s *service) serveHTTP(ctx context.Context) (<-chan error, error) {
+	if s.listener == nil {
+		return nil, nil
+	}
+	server, err := web.New(web.Config{
+		Listener: s.listener, Gatherer: s.registry, Ready: s.ready, Token: s.cfg.HTTP.Token, Version: BuildInfo().Version,
+		Logger: s.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- server.Run(ctx)
+		close(done)
+	}()
+	return done, nil
+}
+
+// work sets everything up and polls and delivers until ctx ends.
+func (s *service) work(ctx context.Context, httpDone <-chan error) error {
+	if err := s.setUp(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // told to stop before we were ready
+		}
+		return err
+	}
+	s.loaded.Store(true)
+	notifySystemd(daemon.SdNotifyReady)
+	s.log.Info("ready", zap.Int("sources", len(s.cfg.Sources)), zap.Int("endpoints", len(s.cfg.Webhook.URLs)))
+	defer s.loaded.Store(false)
+
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	polled := background(ctx, s.poller.Run)
+	// Deliveries go on while polling stops: last in, first out.
+	deliverCtx, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopDelivering()
+	delivered := background(deliverCtx, s.deliver)
+
+	var first error
+	select {
+	case first = <-polled:
+	case first = <-delivered:
+	case first = <-httpDone: // nil, and never, without HTTP
+	}
+	notifySystemd(daemon.SdNotifyStopping)
+	if ctx.Err() != nil {
+		s.log.Info("stopping")
+	}
+	stop()
+	pollErr := drain(polled)
+	stopDelivering()
+	return errors.Join(first, pollErr, drain(delivered))
+}
+
+// background runs a part and closes its channel after its one result.
+func background(ctx context.Context, run func(context.Context) error) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		done <- run(ctx)
+		close(done)
+	}()
+	return done
+}
+
+func drain(done <-chan error) error { return <-done }
+
+func (s *service) deliver(ctx context.Context) error {
+	if s.dispatcher == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return s.dispatcher.Run(ctx)
+}
+
+// setUp waits for the engine, opens the log, makes the consumers, loads the state.
+func (s *service) setUp(ctx context.Context) error {
+	if err := s.engine.WaitReady(ctx, s.sayWaiting("engine is away, waiting for it")); err != nil {
+		return err
+	}
+	if addr := s.engine.ListenAddr(); addr != "" {
+		s.log.Info("listening for subscribers", zap.String("address", "nats://"+addr))
+	}
+	var log *notify.Log
+	err := s.insist(ctx, func(ctx context.Context) (err error) {
+		log, err = notify.OpenLog(ctx, notify.LogConfig{
+			JetStream: s.engine.JetStream, Names: s.cfg.Names, Replicas: s.cfg.NATS.Replicas, Logger: s.log.Named("log"),
+			Registerer: s.registry,
+		})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	if err := s.setUpDeliveries(ctx); err != nil {
+		return err
+	}
+	return s.setUpPolling(ctx, log)
+}
+
+func (s *service) setUpDeliveries(ctx context.Context) error {
+	list := endpoints(s.cfg)
+	if len(list) == 0 {
+		return nil
+	}
+	var err error
+	s.dispatcher, err = webhook.New(webhook.Config{
+		JetStream: s.engine.JetStream, Names: s.cfg.Names, Endpoints: list, Replicas: s.cfg.NATS.Replicas,
+		AllowNetworks: s.cfg.Webhook.AllowNetworks, Grace: drainGrace, Version: BuildInfo().Version,
+		Logger: s.log.Named("webhook"), Registerer: s.registry,
+	})
+	if err != nil {
+		return err
+	}
+	return s.insist(ctx, s.dispatcher.Prepare)
+}
+
+func (s *service) setUpPolling(ctx context.Context, log *notify.Log) error {
+	list, err := sources(s.cfg)
+	if err != nil {
+		return err
+	}
+	for _, src := range list {
+		log.AddSource(src.Name)
+	}
+	s.poller, err = poller.New(poller.Config{
+		Sources: list, Store: store{log}, Reporter: reporter{log}, Logger: s.log.Named("poller"), Registerer: s.registry,
+	})
+	if err != nil {
+		return err
+	}
+	return s.poller.Load(ctx)
+}
+
+// insist repeats a step of the set-up as long as the engine is not able to serve it yet.
+func (s *service) insist(ctx context.Context, step func(context.Context) error) error {
+	say := s.sayWaiting("engine cannot serve yet, trying again")
+	for {
+		err := step(ctx)
+		if err == nil || ctx.Err() != nil || !passing(err) {
+			return err
+		}
+		say(err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(setupRetry):
+		}
+	}
+}
+
+// Codes of a cluster that has no leader, or not enough members, at the moment.
+const (
+	codeInsufficientPeers  = 10005
+	codeClusterUnavailable = 10008
+	codeNoPeersAvailable   = 10023 // insufficient resources: also while a server joins
+)
+
+// passing reports whether an error of the engine may go away by itself.
+func passing(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode == codeClusterUnavailable || api.ErrorCode == codeInsufficientPeers ||
+			api.ErrorCode == codeNoPeersAvailable || api.Code == 503
+	}
+	for _, known := range []error{
+		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrConnectionReconnecting,
+		nats.ErrReconnectBufExceeded, jetstream.ErrNoStreamResponse,
+	} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}
+
+// sayWaiting logs the first failure and then one a minute.
+func (s *service) sayWaiting(message string) func(error) {
+	var last time.Time
+	return func(err error) {
+		if time.Since(last) < waitingEvery {
+			return
+		}
+		last = time.Now()
+		s.log.Warn(message, zap.Error(err))
+	}
+}
+
+func notifySystemd(state string) {
+	_, _ = daemon.SdNotify(false, state) // not running under systemd is no error, and a failure changes nothing for us
+}

@@ -1,0 +1,89 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/term"
+)
+
+// printer writes lines for people. Colour is never the only sign, and absent where it is not wanted.
+type printer struct {
+	out    io.Writer
+	colour bool
+}
+
+type colour string
+
+const (
+	plainText colour = ""
+	green     colour = "32"
+	red       colour = "31"
+	yellow    colour = "33"
+	cyan      colour = "36"
+	dim       colour = "2"
+	bold      colour = "1"
+)
+
+func newPrinter(out io.Writer) printer {
+	return printer{out: out, colour: wantsColour(out)}
+}
+
+// wantsColour follows NO_COLOR, TERM=dumb, CLICOLOR_FORCE, and whether a terminal is there.
+func wantsColour(out io.Writer) bool {
+	if os.Getenv("NO_COLOR") != "" {
+		return false
+	}
+	if force := os.Getenv("CLICOLOR_FORCE"); force != "" && force != "0" {
+		return true
+	}
+	f, ok := out.(*os.File)
+	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+}
+
+func (p printer) paint(c colour, text string) string {
+	if !p.colour || c == plainText {
+		return text
+	}
+	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
+}
+
+func (p printer) line(format string, args ...any) {
+	_, _ = fmt.Fprintf(p.out, format+"\n", args...) // nobody to tell when the terminal is gone
+}
+
+// safe escapes control characters: names and causes come from outside, and a terminal obeys them.
+func safe(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+// shorten cuts the middle out of a text that is longer than n.
+func shorten(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	tail := (n - 1) / 3
+	return string(r[:n-1-tail]) + "…" + string(r[len(r)-tail:])
+}
+
+// human writes a duration as people say it.
+func human(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	default:
+		return d.Round(time.Second).String()
+	}
+}

@@ -1,0 +1,40 @@
+package engine
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// ErrInUse means that another vidbell holds the data directory.
+var ErrInUse = errors.New("in use by another vidbell")
+
+// CheckEmbedded reports whether the embedded server could start: the data directory can be written and is not in use, the
+// address is free. It leaves nothing behind. An error matches ErrInUse when another process holds the directory.
+func CheckEmbedded(cfg Config) error {
+	missing := firstMissing(cfg.DataDir)
+	l, err := openDataDir(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	l.release()
+	if missing != "" {
+		_ = os.RemoveAll(missing) // made by us a moment ago, and empty but for the lock
+	}
+	_, err = serverOptions(cfg)
+	return err
+}
+
+// firstMissing is the topmost directory of a path that does not exist yet.
+func firstMissing(dir string) string {
+	missing := ""
+	for dir = filepath.Clean(dir); ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); err == nil || !errors.Is(err, os.ErrNotExist) {
+			return missing
+		}
+		missing = dir
+		if dir == filepath.Dir(dir) {
+			return missing
+		}
+	}
+}
