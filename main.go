@@ -23,14 +23,18 @@ func main() { os.Exit(run()) }
 
 // run returns the exit code. The first signal asks for an orderly stop, the second ends the process at once.
 func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	err := root().ExecuteContext(ctx)
 	if err != nil && err.Error() != "" {
 		fmt.Fprintln(os.Stderr, "vidbell: "+err.Error())
 	}
-	return app.ExitCode(err)
+	code := app.ExitCode(err)
+	if code == app.ExitConfig {
+		fmt.Fprintln(os.Stderr, `"vidbell help env" lists all settings`)
+	}
+	return code
 }
 
 func root() *cobra.Command {
@@ -42,7 +46,7 @@ subjects and to webhooks. Without a command it runs the service; settings come f
 		Example: `  vidbell demo                 see it work, without a key or a server
   vidbell check                try the configuration, change nothing
   vidbell help env             all settings`,
-		Args:          cobra.NoArgs,
+		Args:          knownCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(c *cobra.Command, _ []string) error { return app.Run(c.Context()) },
@@ -50,6 +54,19 @@ subjects and to webhooks. Without a command it runs the service; settings come f
 	c.SetFlagErrorFunc(flagError)
 	c.AddCommand(runCommand(), demoCommand(), checkCommand(), simulateCommand(), versionCommand(), healthCommand(), envTopic())
 	return c
+}
+
+// knownCommand refuses what is no command, and says which was perhaps meant.
+func knownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	c.SuggestionsMinimumDistance = 2
+	text := fmt.Sprintf("unknown command %q", args[0])
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		text += ", did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return errors.New(text + `; "vidbell --help" lists the commands`)
 }
 
 // flagError points to the help of the command, and to a flag that was perhaps meant.
@@ -131,7 +148,8 @@ func versionCommand() *cobra.Command {
 			if asJSON {
 				return json.NewEncoder(c.OutOrStdout()).Encode(b)
 			}
-			_, err := fmt.Fprintln(c.OutOrStdout(), "vidbell", b.Version, b.Commit, b.Date, b.Go)
+			line := strings.Join(strings.Fields("vidbell "+b.Version+" "+b.Commit+" "+b.Date+" "+b.Go), " ")
+			_, err := fmt.Fprintln(c.OutOrStdout(), line)
 			return err
 		},
 	}

@@ -156,7 +156,7 @@ func openDataDir(dir string) (*lock, error) {
 	l, err := acquire(filepath.Join(dir, lockFile))
 	if errors.Is(err, errLocked) {
 		return nil, &Error{
-			Setting: "VIDBELL_DATA_DIR", Problem: dir + " is in use by another vidbell" + l.holder(), Err: ErrInUse,
+			Setting: "VIDBELL_DATA_DIR", Problem: dir + l.holder(), Err: ErrInUse,
 			Hint: "stop that one, or give each its own directory",
 		}
 	}
