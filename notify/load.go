@@ -98,35 +98,39 @@ func (l *Log) read(ctx context.Context, filters []string, take func(seq uint64, 
 	defer func() {
 		_ = l.stream.DeleteConsumer(context.WithoutCancel(ctx), c.CachedInfo().Name) // forgotten after loadIdle anyway
 	}()
-	pending := c.CachedInfo().NumPending
-	for pending > 0 {
-		batch, err := c.Fetch(loadBatch, jetstream.FetchMaxWait(loadTimeout), jetstream.FetchContext(ctx))
-		if err != nil {
-			return fmt.Errorf("read: %w", err)
-		}
-		got := 0
-		for m := range batch.Messages() {
-			got++
-			md, err := m.Metadata()
-			if err != nil {
-				return fmt.Errorf("read: %w", err)
-			}
-			pending = md.NumPending
-			if err := take(md.Sequence.Stream, m.Subject(), m.Data()); err != nil {
-				return &LoadError{Stream: l.names.Stream(), Subject: m.Subject(), Seq: md.Sequence.Stream, Err: err}
-			}
-			if pending == 0 {
-				break // do not wait for the rest of the batch
-			}
-		}
-		if err := ctx.Err(); err != nil {
+	for pending := c.CachedInfo().NumPending; pending > 0; {
+		if pending, err = l.readBatch(ctx, c, min(pending, loadBatch), take); err != nil {
 			return err
-		}
-		if got == 0 {
-			return fmt.Errorf("read: %d messages to go and none came: %w", pending, errors.Join(batch.Error(), context.DeadlineExceeded))
 		}
 	}
 	return nil
+}
+
+// readBatch hands over the next n messages and says how many are left.
+func (l *Log) readBatch(
+	ctx context.Context, c jetstream.Consumer, n uint64, take func(seq uint64, subject string, body []byte) error,
+) (left uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	batch, err := c.Fetch(int(n), jetstream.FetchContext(ctx))
+	if err != nil {
+		return 0, fmt.Errorf("read: %w", err)
+	}
+	got := uint64(0)
+	for m := range batch.Messages() {
+		md, err := m.Metadata()
+		if err != nil {
+			return 0, fmt.Errorf("read: %w", err)
+		}
+		if err := take(md.Sequence.Stream, m.Subject(), m.Data()); err != nil {
+			return 0, &LoadError{Stream: l.names.Stream(), Subject: m.Subject(), Seq: md.Sequence.Stream, Err: err}
+		}
+		got, left = got+1, md.NumPending
+	}
+	if got < n {
+		return 0, fmt.Errorf("read: %d of %d messages came: %w", got, n, errors.Join(batch.Error(), ctx.Err()))
+	}
+	return left, nil
 }
 
 // loading is a state being rebuilt.
