@@ -14,15 +14,24 @@ var ErrInUse = errors.New("in use by another vidbell")
 func CheckEmbedded(cfg Config) error {
 	missing := firstMissing(cfg.DataDir)
 	l, err := openDataDir(cfg.DataDir)
-	if err != nil {
-		return err
+	if err == nil {
+		defer l.release()
+		_, err = serverOptions(cfg)
 	}
-	l.release()
 	if missing != "" {
-		_ = os.RemoveAll(missing) // made by us a moment ago, and empty but for the lock
+		removeEmpty(cfg.DataDir, missing, l)
 	}
-	_, err = serverOptions(cfg)
 	return err
+}
+
+// removeEmpty removes the directories that a check made, as long as nobody has put anything into them.
+func removeEmpty(dir, topmost string, l *lock) {
+	if l != nil {
+		_ = os.Remove(filepath.Join(dir, lockFile))
+	}
+	for dir = filepath.Clean(dir); os.Remove(dir) == nil && dir != topmost; {
+		dir = filepath.Dir(dir)
+	}
 }
 
 // firstMissing is the topmost directory of a path that does not exist yet.

@@ -1,22 +1,20 @@
 package engine
 
 import (
+	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"sync"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"go.uber.org/zap"
 )
 
 const (
@@ -25,6 +23,8 @@ const (
 	// memoryStore bounds what consumers of other services may keep in memory.
 	memoryStore = 64 << 20
 	listenOff   = "off"
+	// privateInbox is where answers to this process arrive. Listeners may subscribe to _INBOX.> alone.
+	privateInbox = "_VIDBELL_INBOX"
 )
 
 type embedded struct {
@@ -58,7 +58,7 @@ func (e *embedded) start(cfg Config, opts *server.Options) (*nats.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the embedded server: %w", err)
 	}
-	log := &serverLog{log: cfg.Logger.Named("nats").Sugar(), fatal: make(chan string, 1)}
+	log := newServerLog(cfg.Logger)
 	s.SetLoggerV2(log, false, false, false)
 	e.server = s
 	go s.Start() // returns after recovery; Shutdown ends it
@@ -68,9 +68,13 @@ func (e *embedded) start(cfg Config, opts *server.Options) (*nats.Conn, error) {
 	if !opts.DontListen {
 		e.addr = s.Addr().String()
 	}
-	nc, err := nats.Connect("", append(clientOptions(cfg), nats.InProcessServer(s), nats.Token(token))...)
+	nc, err := nats.Connect("", append(clientOptions(cfg), nats.InProcessServer(s), nats.Token(token), nats.CustomInboxPrefix(privateInbox))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the embedded server: %w", err)
+	}
+	if err := checkStreams(nc, opts.StoreDir, log); err != nil {
+		nc.Close()
+		return nil, err
 	}
 	return nc, nil
 }
@@ -84,14 +88,22 @@ func (e *embedded) wait(log *serverLog, cfg Config) error {
 		}
 		select {
 		case text := <-log.fatal:
-			return &Error{
-				Setting: "VIDBELL_DATA_DIR", Problem: "the embedded server does not start on " + cfg.DataDir,
-				Err: errors.New(text), Hint: "nothing was overwritten",
-			}
+			return fatal(cfg, text)
 		default:
 		}
 	}
 	return fmt.Errorf("embedded server not ready after %s", startTimeout)
+}
+
+// fatal says which setting the server's last words are about.
+func fatal(cfg Config, text string) error {
+	if strings.Contains(text, "listening on port") {
+		return &Error{Setting: "VIDBELL_NATS_LISTEN", Problem: "cannot listen on " + cfg.Listen, Err: errors.New(text)}
+	}
+	return &Error{
+		Setting: "VIDBELL_DATA_DIR", Problem: "the embedded server does not start on " + cfg.DataDir,
+		Err: errors.New(text), Hint: "nothing was overwritten",
+	}
 }
 
 func (e *embedded) stop() {
@@ -131,7 +143,7 @@ func serverOptions(cfg Config) (*server.Options, error) {
 
 // tryListen finds out about a taken port before the server starts: the server itself would only log it.
 func tryListen(addr string) error {
-	l, err := net.Listen("tcp", addr)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 	if err == nil {
 		return l.Close()
 	}
@@ -167,70 +179,4 @@ func openDataDir(dir string) (*lock, error) {
 		}
 	}
 	return l, nil
-}
-
-// gate decides who may connect to the embedded server, and as what.
-type gate struct {
-	own         string
-	listeners   string
-	permissions *server.Permissions
-}
-
-// Check lets this process do everything, and others read.
-func (g *gate) Check(c server.ClientAuthentication) bool {
-	given := c.GetOpts()
-	if equal(given.Token, g.own) {
-		c.RegisterUser(&server.User{Username: "vidbell"})
-		return true
-	}
-	if g.listeners != "" && !equal(given.Token, g.listeners) && !equal(given.Password, g.listeners) {
-		return false
-	}
-	c.RegisterUser(&server.User{Username: "subscriber", Permissions: g.permissions})
-	return true
-}
-
-func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
-
-// permissions are what a subscriber needs, from a plain subscription to a durable consumer, and no more.
-func permissions(cfg Config) *server.Permissions {
-	publish := []string{
-		"$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*",
-		"$JS.API.DIRECT.GET.>", "$JS.API.CONSUMER.CREATE.>", "$JS.API.CONSUMER.DURABLE.CREATE.>", "$JS.API.CONSUMER.NAMES.*",
-		"$JS.API.CONSUMER.LIST.*", "$JS.API.CONSUMER.INFO.>", "$JS.API.CONSUMER.MSG.NEXT.>", "$JS.API.CONSUMER.DELETE.>",
-		"$JS.ACK.>", "$JS.FC.>",
-	}
-	var denied []string
-	for stream, consumers := range cfg.Consumers {
-		for _, name := range consumers {
-			at := stream + "." + name
-			denied = append(denied,
-				"$JS.API.CONSUMER.CREATE."+at, "$JS.API.CONSUMER.CREATE."+at+".>", "$JS.API.CONSUMER.DURABLE.CREATE."+at,
-				"$JS.API.CONSUMER.MSG.NEXT."+at, "$JS.API.CONSUMER.DELETE."+at, "$JS.ACK."+at+".>",
-			)
-		}
-	}
-	slices.Sort(denied)
-	return &server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: publish, Deny: denied},
-		Subscribe: &server.SubjectPermission{Allow: append([]string{"_INBOX.>", "$JS.EVENT.ADVISORY.>"}, cfg.Subjects...)},
-	}
-}
-
-// serverLog hands the server's lines to ours. What it calls notices is detail here.
-type serverLog struct {
-	log   *zap.SugaredLogger
-	fatal chan string
-	once  sync.Once
-}
-
-func (l *serverLog) Noticef(format string, v ...any) { l.log.Debugf(format, v...) }
-func (l *serverLog) Warnf(format string, v ...any)   { l.log.Debugf(format, v...) }
-func (l *serverLog) Errorf(format string, v ...any)  { l.log.Warnf(format, v...) }
-func (l *serverLog) Debugf(string, ...any)           {}
-func (l *serverLog) Tracef(string, ...any)           {}
-
-// Fatalf keeps the first line for the caller: the server's own log never ends this process.
-func (l *serverLog) Fatalf(format string, v ...any) {
-	l.once.Do(func() { l.fatal <- fmt.Sprintf(format, v...) })
 }

@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -28,6 +30,8 @@ type Config struct {
 	DataDir     string // of the embedded server; created if missing
 	// Subjects are what listeners may subscribe to, beside their inboxes.
 	Subjects []string
+	// Streams are what listeners may read; empty means all.
+	Streams []string
 	// Consumers names, by stream, the durable consumers that listeners may not touch.
 	Consumers map[string][]string
 
@@ -174,14 +178,27 @@ func (e *Engine) probe(ctx context.Context) error {
 	}
 }
 
+// refusals are the answers to credentials that will be the same tomorrow.
+var refusals = []error{
+	nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired, nats.ErrNkeysNotSupported,
+}
+
+// away tells what waiting may mend, a server that is not there, from what it cannot.
 func away(err error) error {
 	if err == nil {
 		return errors.New("not connected yet")
 	}
-	if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked) {
+	if slices.ContainsFunc(refusals, func(refusal error) bool { return errors.Is(err, refusal) }) {
 		return &Error{
 			Setting: "VIDBELL_NATS_URL", Problem: "the server refused our credentials", Err: err,
 			Hint: "check VIDBELL_NATS_CREDS, VIDBELL_NATS_NKEY or the user in the URL",
+		}
+	}
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) {
+		return &Error{
+			Setting: "VIDBELL_NATS_TLS_CA", Problem: "the server's certificate is not trusted", Err: untrusted.Err,
+			Hint: "name the file of the authority that signed it, and use a host name that the certificate holds",
 		}
 	}
 	return fmt.Errorf("not connected: %w", err)

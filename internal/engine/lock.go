@@ -36,7 +36,7 @@ func (l *lock) holder() string {
 	if l == nil || l.file == nil {
 		return ""
 	}
-	defer l.file.Close()
+	defer l.release()
 	text := make([]byte, 20)
 	n, _ := l.file.ReadAt(text, 0)
 	pid := strings.TrimSpace(string(text[:n]))
