@@ -2,6 +2,7 @@ package diff
 
 import (
 	"iter"
+	"math"
 	"time"
 )
 
@@ -24,10 +25,22 @@ func (t Time) Time() time.Time {
 	return time.UnixMilli(int64(t)).UTC()
 }
 
-// Since returns how long after earlier t is, never negative: the wall clock may jump.
+// Since returns how long after earlier t is, never negative: the wall clock may jump. Times that are absurdly far apart, as a
+// platform may claim, are as far apart as a duration can tell.
 func (t Time) Since(earlier Time) time.Duration {
-	return max(0, time.Duration(t-earlier)*time.Millisecond)
+	switch d := t - earlier; {
+	case t <= earlier:
+		return 0
+	case d < 0 || d > Time(math.MaxInt64/time.Millisecond):
+		return math.MaxInt64
+	default:
+		return time.Duration(d) * time.Millisecond
+	}
 }
+
+// near reports whether two creation times mean the same: one form of the platform's answer gives milliseconds, another may
+// give seconds.
+func (t Time) near(u Time) bool { return t.Since(u) < time.Second && u.Since(t) < time.Second }
 
 // Record is what is known of one video.
 type Record struct {
@@ -39,6 +52,7 @@ type Record struct {
 	CreatedAt Time   // the platform's time of upload
 	FirstSeen Time
 	ChangedAt Time   // when the last change was observed
+	NotedAt   Time   // when its word last moved while its status stayed, if that was since the last change; else 0
 	RunStart  Time   // when this run was first observed in processing; 0 if it never was
 	Revision  uint64 // the log's sequence of the last event, 0 for none; opaque here
 	Version   uint32 // 0: nothing was ever announced
@@ -57,62 +71,59 @@ type State struct {
 	MetaRevision uint64 // the log's sequence of the stored meta record; opaque here
 	Pages        int    // baseline pages stored so far
 
-	words   Words
+	words    Words
+	stored   Evidence // as last stored; records may have told more since
+	meaning  meanings // under Evidence
+	wantsAge bool     // an old video in PARSE would tell something new
+
 	videos  map[string]*Record
 	pending map[string]pending
-	overdue map[string]Time
-	strange map[string]struct{}
+	overdue map[string]Time     // first observation that made a stall due; in memory only
+	strange map[string]struct{} // unknown words reported
 	counts  [len(statusNames)]int
 	sweep   uint32
 	seen    int
 }
 
-// pending is an observation that must be confirmed by another before it is believed.
-type pending struct {
-	target Status // None stands for another creation time
-	since  Time
-}
-
 // NewState returns the state of a source that never ran.
 func NewState(source string, words Words) *State {
-	return &State{
+	s := &State{
 		Source: source, words: words,
 		videos: make(map[string]*Record), pending: make(map[string]pending),
 		overdue: make(map[string]Time), strange: make(map[string]struct{}),
 	}
+	s.setEvidence(Evidence{})
+	return s
 }
 
-// Put stores a record as read from the log, replacing what was known. The record of a video whose event is newer than ours
-// wins over confirmations that were under way.
+// Put stores a record as read from the log, replacing what was known, confirmations under way included. What its word says
+// about the vocabulary is evidence, even if a crash kept the meta record of its cycle from being stored.
 func (s *State) Put(videoNo string, r Record) {
 	r.class = s.words.Class(r.Raw)
-	old := s.videos[videoNo]
-	if old != nil {
+	if old := s.videos[videoNo]; old != nil {
 		s.counts[s.statusOf(old)]--
 		r.sweep = old.sweep
 	}
 	s.videos[videoNo] = &r
 	s.counts[s.statusOf(&r)]++
-	if e := s.Evidence; r.class != WordUnknown {
-		e.see(r.Raw, videoNo, max(r.ChangedAt, 1))
-		if e != s.Evidence {
-			s.setEvidence(e)
-		}
-	}
+	var told Evidence
+	told.see(r.Raw, videoNo, max(r.ChangedAt, r.NotedAt, 1))
+	s.setEvidence(s.Evidence.or(told))
 	delete(s.pending, videoNo)
 	delete(s.overdue, videoNo)
 }
 
-// SetMeta stores the meta record as read from the log.
+// SetMeta stores the meta record as read from the log. Records may be put before or after.
 func (s *State) SetMeta(baselineAt Time, e Evidence, revision uint64) {
-	s.BaselineAt, s.MetaRevision = baselineAt, revision
-	s.setEvidence(e)
+	s.BaselineAt, s.MetaRevision, s.stored = baselineAt, revision, e
+	s.setEvidence(e.or(s.Evidence))
 }
 
 func (s *State) setEvidence(e Evidence) {
-	before, _ := s.words.Parse(s.Evidence)
 	s.Evidence = e
-	if after, _ := s.words.Parse(e); after != before {
+	s.wantsAge = s.words.parse(&e) == Unknown
+	if m := s.words.meanings(&e); m != s.meaning {
+		s.meaning = m
 		s.recount()
 	}
 }
@@ -165,15 +176,7 @@ func (s *State) SeenIn(sweep uint32) int {
 // Words returns the vocabulary in use.
 func (s *State) Words() Words { return s.words }
 
-// statusOf is the announced status, or for a video never announced what its word means now.
-func (s *State) statusOf(r *Record) Status { return s.statusUnder(r, s.Evidence) }
-
-func (s *State) statusUnder(r *Record, e Evidence) Status {
-	if r.Version > 0 {
-		return r.Status
-	}
-	return s.words.status(r.class, e)
-}
+func (s *State) statusOf(r *Record) Status { return s.meaning.statusOf(r) }
 
 func (s *State) recount() {
 	s.counts = [len(statusNames)]int{}
@@ -201,9 +204,8 @@ func (s *State) Apply(res *Result) {
 		if old := s.videos[no]; old != nil {
 			s.counts[s.statusOf(old)]--
 			r.sweep = old.sweep
-		}
-		if res.sweep != 0 && res.observed[no] {
-			s.mark(r, res.sweep)
+		} else {
+			s.mark(r, res.sweep) // Reconcile marked the others
 		}
 		s.videos[no] = r
 		s.counts[s.statusOf(r)]++
@@ -215,8 +217,8 @@ func (s *State) Apply(res *Result) {
 	for no, p := range res.pending {
 		setOrDelete(s.pending, no, p, p != pending{})
 	}
-	for no, since := range res.overdue {
-		setOrDelete(s.overdue, no, since, since != 0)
+	for no, first := range res.overdue {
+		setOrDelete(s.overdue, no, first, first != 0)
 	}
 	for _, word := range res.UnknownWords {
 		s.strange[word] = struct{}{}
@@ -225,7 +227,7 @@ func (s *State) Apply(res *Result) {
 		s.Pages++
 	}
 	if res.Meta != nil {
-		s.BaselineAt, s.MetaRevision = res.Meta.BaselineAt, res.Meta.Revision
+		s.BaselineAt, s.MetaRevision, s.stored = res.Meta.BaselineAt, res.Meta.Revision, res.Meta.Evidence
 		s.setEvidence(res.Meta.Evidence)
 	}
 }

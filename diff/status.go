@@ -38,6 +38,9 @@ func ParseStatus(word string) (Status, bool) {
 // Settled reports whether the platform is finished with the video.
 func (s Status) Settled() bool { return s == Done || s == Failed }
 
+// inFlight reports whether the platform may still move the video forward.
+func (s Status) inFlight() bool { return s == Processing || s == Unknown }
+
 // Kind is the last word of an event's type: what happened, which is not always what the video now is (a stalled video is
 // still processing).
 type Kind string

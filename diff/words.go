@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 )
 
 // Word is the class of a raw status.
@@ -20,16 +19,14 @@ const (
 	WordParse
 )
 
-// The words that carry evidence about the vocabulary in use.
+// The words that carry evidence about the vocabulary in use, and no word.
 const (
 	rawParse   = "PARSE"
 	rawUnparse = "UNPARSE"
 	rawDone    = "DONE"
 	rawFail    = "FAIL"
+	rawNull    = "NULL"
 )
-
-// oldParse is the age from which a video still in PARSE is taken as proof that PARSE means done: parsing takes minutes.
-const oldParse = 24 * time.Hour
 
 // ParseRule is how PARSE is understood.
 type ParseRule uint8
@@ -51,7 +48,7 @@ type Words struct {
 var (
 	builtinDone       = []string{rawDone}
 	builtinFailed     = []string{"FAILED", rawFail, "PARSE_ERROR", "ERROR"}
-	builtinProcessing = []string{rawUnparse, "PENDING", "PROCESSING", "UPLOADING", "", "NULL"}
+	builtinProcessing = []string{rawUnparse, "PENDING", "PROCESSING", "UPLOADING"}
 )
 
 // DefaultWords returns the built-in vocabulary with PARSE inferred.
@@ -61,7 +58,8 @@ func DefaultWords() Words {
 }
 
 // NewWords builds a vocabulary. An empty list means the built-in one. Case and surrounding space of a word do not matter.
-// It is an error for a word to stand in two lists, or for PARSE to stand in any: the rule decides about PARSE.
+// It is an error for a word to stand in two lists, for PARSE to stand in any (the rule decides about PARSE), and for no word at
+// all (empty, null) to mean done or failed.
 func NewWords(done, failed, processing []string, rule ParseRule) (Words, error) {
 	w := Words{classes: make(map[string]Word), rule: rule}
 	lists := []struct {
@@ -87,11 +85,7 @@ func NewWords(done, failed, processing []string, rule ParseRule) (Words, error) 
 			}
 		}
 	}
-	for _, none := range []string{"", "NULL"} { // no word at all is never a verdict
-		if _, taken := w.classes[none]; !taken {
-			w.classes[none] = WordProcessing
-		}
-	}
+	w.classes[""], w.classes[rawNull] = WordProcessing, WordProcessing // whatever the lists
 	if w.classes[rawUnparse] == WordProcessing {
 		w.classes[rawUnparse] = WordUnparse
 	}
@@ -103,6 +97,9 @@ func (w Words) add(raw string, class Word) error {
 	raw = normal(raw)
 	if raw == rawParse {
 		return fmt.Errorf("%s cannot stand in a list of words: say what it means by the rule for PARSE", rawParse)
+	}
+	if (raw == "" || raw == rawNull) && class != WordProcessing {
+		return fmt.Errorf("%q cannot mean done or failed: no word at all is no verdict", raw)
 	}
 	if old, taken := w.classes[raw]; taken && old != class {
 		return fmt.Errorf("%q stands in two lists of words", raw)
@@ -122,79 +119,61 @@ func (w Words) Class(raw string) Word {
 // normal does not allocate for a word that is already plain.
 func normal(raw string) string { return strings.ToUpper(strings.TrimSpace(raw)) }
 
-// status interprets a class under the evidence at hand.
-func (w Words) status(class Word, e Evidence) Status {
-	switch class {
-	case WordDone:
+// parse returns what PARSE means with some evidence, and [Unknown] while it is held.
+func (w Words) parse(e *Evidence) Status {
+	switch {
+	case w.rule == ParseDone:
 		return Done
-	case WordFailed:
-		return Failed
-	case WordProcessing, WordUnparse:
+	case w.rule == ParseProcessing || e.SawDone.ok():
 		return Processing
-	case WordParse:
-		if meaning, _ := w.Parse(e); meaning == Done {
-			return Done
-		}
-		return Processing
-	case WordUnknown:
+	case e.SawUnparse.ok() || e.SawFail.ok() || e.SawOldParse.ok():
+		return Done
+	default:
 		return Unknown
 	}
-	return Unknown
 }
 
 // Parse returns what PARSE means at a source with this evidence (Processing, Done, or Unknown while it is held as
 // processing for lack of evidence), and why, in words for logs and the check command.
 func (w Words) Parse(e Evidence) (Status, string) {
+	return w.parse(&e), w.why(&e)
+}
+
+func (w Words) why(e *Evidence) string {
 	switch {
-	case w.rule == ParseDone:
-		return Done, "configured"
-	case w.rule == ParseProcessing:
-		return Processing, "configured"
+	case w.rule != ParseAuto:
+		return "configured"
 	case e.SawDone.ok():
-		return Processing, "a DONE was seen (" + e.SawDone.VideoNo + ")"
+		return "a DONE was seen (" + e.SawDone.VideoNo + ")"
 	case e.SawUnparse.ok():
-		return Done, "an UNPARSE was seen (" + e.SawUnparse.VideoNo + ")"
+		return "an UNPARSE was seen (" + e.SawUnparse.VideoNo + ")"
 	case e.SawFail.ok():
-		return Done, "a FAIL was seen (" + e.SawFail.VideoNo + ")"
+		return "a FAIL was seen (" + e.SawFail.VideoNo + ")"
 	case e.SawOldParse.ok():
-		return Done, "a video older than a day is in PARSE (" + e.SawOldParse.VideoNo + ")"
+		return "a video older than a day is in PARSE (" + e.SawOldParse.VideoNo + ")"
 	default:
-		return Unknown, "no evidence yet, held as processing"
+		return "no evidence yet, held as processing"
 	}
 }
 
-// Witness is the first observation that gave a piece of evidence.
-type Witness struct {
-	VideoNo string `json:"video_no,omitempty"`
-	At      Time   `json:"at,omitempty"`
-}
+// meanings is what each class means at a source.
+type meanings [WordParse + 1]Status
 
-func (w Witness) ok() bool { return w.At != 0 }
-
-// Evidence is what a source has shown about the vocabulary it speaks. It only grows.
-type Evidence struct {
-	SawDone     Witness `json:"saw_done,omitzero"`
-	SawUnparse  Witness `json:"saw_unparse,omitzero"`
-	SawFail     Witness `json:"saw_fail,omitzero"`
-	SawOldParse Witness `json:"saw_old_parse,omitzero"`
-	// Flipped is when a DONE ended the belief that PARSE means done. Baseline videos known before that start no stall clock.
-	Flipped Time `json:"flipped,omitempty"`
-}
-
-func (e *Evidence) see(raw string, videoNo string, at Time) {
-	switch normal(raw) {
-	case rawDone:
-		e.SawDone.first(videoNo, at)
-	case rawUnparse:
-		e.SawUnparse.first(videoNo, at)
-	case rawFail:
-		e.SawFail.first(videoNo, at)
+func (w Words) meanings(e *Evidence) meanings {
+	m := meanings{
+		WordUnknown: Unknown, WordProcessing: Processing, WordUnparse: Processing, WordDone: Done, WordFailed: Failed,
+		WordParse: Processing, // while it is held, too
 	}
+	if w.parse(e) == Done {
+		m[WordParse] = Done
+	}
+	return m
 }
 
-// first keeps the earliest witness, and among equals the smallest id, so that the order of the input does not matter.
-func (w *Witness) first(videoNo string, at Time) {
-	if !w.ok() || at < w.At || at == w.At && videoNo < w.VideoNo {
-		*w = Witness{VideoNo: videoNo, At: at}
+// statusOf is the announced status, or for a video never announced what its word means.
+func (m *meanings) statusOf(r *Record) Status {
+	if r.Version > 0 {
+		return r.Status
 	}
+	return m[r.class]
 }

@@ -1,0 +1,94 @@
+package diff
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+const (
+	benchVideos = 100_000
+	benchPage   = 200 // the platform's largest page
+	benchNow    = Time(1_754_037_217_992)
+)
+
+// library lists videos as the platform would: settled, but for every thousandth.
+func library(n int, at Time) []Observation {
+	obs := make([]Observation, n)
+	for i := range obs {
+		raw := "PARSE"
+		if i%1000 == 0 {
+			raw = "UNPARSE"
+		}
+		obs[i] = Observation{
+			VideoNo: fmt.Sprintf("VI%018d", 606404158946574336+int64(i)), Name: fmt.Sprintf("video-%d.mp4", i), Raw: raw,
+			Duration: 12, Size: 3_284_512, CreatedAt: benchNow - Time(i)*1000, At: at,
+		}
+	}
+	return obs
+}
+
+// settledIn returns a state that knows a library, and the library as it is listed again later.
+func settledIn(n int) (*State, []Observation) {
+	s := NewState("bench", DefaultWords())
+	s.Apply(Reconcile(s, Input{Observations: library(n, benchNow), SweepComplete: benchNow}, benchPolicy))
+	return s, library(n, benchNow+60_000)
+}
+
+var benchPolicy = Policy{StallAfter: time.Hour, Confirm: 15 * time.Second}
+
+func reconcileBy(b *testing.B, s *State, obs []Observation, page int) {
+	b.Helper()
+	for from := 0; from < len(obs); from += page {
+		res := Reconcile(s, Input{Observations: obs[from:min(from+page, len(obs))], Sweep: 2}, benchPolicy)
+		if !res.Empty() {
+			b.Fatal("unchanged observations changed something")
+		}
+	}
+}
+
+// BenchmarkReconcileUnchanged is the number of the design: 100,000 unchanged observations in under 20 ms.
+func BenchmarkReconcileUnchanged(b *testing.B) {
+	s, obs := settledIn(benchVideos)
+	for _, page := range []int{benchPage, benchVideos} {
+		b.Run(fmt.Sprintf("page=%d", page), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				reconcileBy(b, s, obs, page)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchVideos, "ns/video")
+		})
+	}
+}
+
+// BenchmarkReconcileBaseline learns 100,000 videos.
+func BenchmarkReconcileBaseline(b *testing.B) {
+	obs := library(benchVideos, benchNow)
+	for _, page := range []int{benchPage, benchVideos} {
+		b.Run(fmt.Sprintf("page=%d", page), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s := NewState("bench", DefaultWords())
+				for from := 0; from < len(obs); from += page {
+					s.Apply(Reconcile(s, Input{Observations: obs[from:min(from+page, len(obs))], Sweep: 1}, benchPolicy))
+				}
+				s.Apply(Reconcile(s, Input{SweepComplete: benchNow}, benchPolicy))
+				if s.Len() != benchVideos {
+					b.Fatal(s.Len())
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchVideos, "ns/video")
+		})
+	}
+}
+
+func TestUnchangedVideosCostNoMemory(t *testing.T) {
+	allocs := func(videos int) float64 {
+		s, obs := settledIn(videos)
+		return testing.AllocsPerRun(5, func() { Reconcile(s, Input{Observations: obs, Sweep: 2}, benchPolicy) })
+	}
+	few, many := allocs(10), allocs(10_000)
+	if many > few {
+		t.Errorf("10,000 unchanged videos cost %v allocations, 10 cost %v", many, few)
+	}
+}

@@ -1,0 +1,53 @@
+package diff
+
+// pending is an observation that must be confirmed by another before it is believed: a lagging replica may have shown it. It
+// is kept in memory only; after a restart two more observations are needed.
+type pending struct {
+	target  Status // None stands for another creation time
+	created Time   // that creation time
+	since   Time
+}
+
+// sameAs reports whether two observations say the same, at whatever times.
+func (p pending) sameAs(q pending) bool {
+	return p.target == q.target && p.created.near(q.created)
+}
+
+// confirm reports whether an observation confirms an earlier one that said the same, and when that was. One that says
+// something else starts over.
+func (r *reconciler) confirm(o *Observation, says pending) (Time, bool) {
+	open, ok := r.open(o.VideoNo)
+	same := ok && open.sameAs(says)
+	if same && o.At > open.since && o.At.Since(open.since) >= r.policy.Confirm {
+		r.settle(o.VideoNo)
+		return open.since, true
+	}
+	r.res.Unconfirmed++
+	if !same {
+		says.since = o.At
+		r.res.pending[o.VideoNo] = says
+	}
+	return 0, false
+}
+
+func (r *reconciler) open(videoNo string) (pending, bool) {
+	p, ok := r.res.pending[videoNo]
+	if !ok {
+		p = r.state.pending[videoNo]
+	}
+	return p, p != pending{}
+}
+
+// contradict ends the wait for a confirmation: the video shows what is recorded. An observation without a creation time says
+// nothing about another one.
+func (r *reconciler) contradict(o *Observation) {
+	if p, ok := r.open(o.VideoNo); ok && (p.target != None || o.CreatedAt != 0) {
+		r.settle(o.VideoNo)
+	}
+}
+
+func (r *reconciler) settle(videoNo string) {
+	if _, ok := r.open(videoNo); ok {
+		r.res.pending[videoNo] = pending{}
+	}
+}

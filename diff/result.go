@@ -1,0 +1,90 @@
+package diff
+
+import "time"
+
+// Observation is one sighting of a video.
+type Observation struct {
+	VideoNo   string
+	Name      string
+	Raw       string // the platform's word
+	Cause     string // normalised: empty is none
+	Duration  int64  // seconds
+	Size      int64  // bytes
+	CreatedAt Time
+	At        Time // when the request that showed it started
+}
+
+// Input is what one cycle saw. A source has one flight: the observations of a cycle began after those of the cycle before.
+type Input struct {
+	Observations []Observation
+	// Sweep is the number of the walk under way, for counting the videos it shows; 0 is none.
+	Sweep uint32
+	// SweepComplete says that with these observations a complete sweep ended, at that time; it makes the baseline.
+	SweepComplete Time
+}
+
+// Policy is what the operator decides.
+type Policy struct {
+	Emit       bool          // announce at the baseline what is already done or failed
+	StallAfter time.Duration // 0: never
+	Confirm    time.Duration // how far apart two observations must be that confirm a backward or sideways move: the poll interval
+}
+
+// Change is something to tell the world.
+type Change struct {
+	VideoNo string
+	Kind    Kind
+	Reason  Reason
+	From    Status // None when the video was not known
+	FromRaw string
+	Initial bool   // announced because of the baseline policy
+	Record  Record // what is known after the change, with its version
+	At      Time   // when the request that showed it started
+	// Took is how long the run that ends or stalls was observed in processing; negative when that is not known.
+	Took time.Duration
+}
+
+// Note is something to remember without telling: a word that moved while the status stayed.
+type Note struct {
+	VideoNo string
+	Record  Record
+	At      Time
+}
+
+// Learned is a video of the baseline.
+type Learned struct {
+	VideoNo string
+	Record  Record
+}
+
+// Meta is the state of a source beside its videos.
+type Meta struct {
+	BaselineAt Time
+	Evidence   Evidence
+	Revision   uint64 // the log's sequence, set when stored
+}
+
+// Result is what a cycle decided. Changes, Notes, Learned and Meta must be stored together, then the state moved by Apply.
+type Result struct {
+	Changes []Change  // in the order they were observed; of one video, in the order of their versions
+	Notes   []Note    // at most one a video
+	Learned []Learned // at most one a video; only before the baseline
+	Meta    *Meta     // nil when unchanged
+
+	New           int      // videos not known before
+	InFlight      int      // observations of videos that were in flight, or are new and in flight
+	Unconfirmed   int      // observations that must be confirmed by another
+	Stale         int      // observations older than the video's last change or note
+	UnknownWords  []string // raw statuses that no list knows, in upper case, each reported once per state
+	UnknownVideos int      // videos that moved into such a word
+
+	sweep   uint32
+	records map[string]*Record
+	pending map[string]pending
+	overdue map[string]Time
+}
+
+// Empty reports whether there is nothing to store.
+func (r *Result) Empty() bool {
+	return len(r.Changes) == 0 && len(r.Notes) == 0 && len(r.Learned) == 0 && r.Meta == nil
+}

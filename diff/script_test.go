@@ -1,0 +1,187 @@
+package diff
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A script is a source's life, a line a cycle:
+//
+//	[+10m] [x3] sweep [a:P b:R(cause)#old@-5s] => v1 done(a) moved from processing took 15s; ...
+//
+// sweep is a cycle that ends a complete sweep, see one that does not. A line comes 15 seconds after the line before it, or what
+// "+" says; x3 repeats it that often, and only the last may have events. What stands behind => is exactly what must be
+// announced, nothing stands for none.
+//
+// A video is its id, a word (P, R and F of the vocabulary, any other literally), and if need be why it failed, the name of its
+// creation time (one hour before the script begins, or: #old two days, #new half an hour, #none unknown), and when it was
+// observed if that was not when the line says.
+//
+// "restart [auto|done|processing]" rebuilds the state from the log, with that rule for PARSE. "gone a" is a confirmed deletion.
+type script struct {
+	vocabulary vocabulary
+	policy     Policy
+	words      Words
+	text       string
+}
+
+// vocabulary gives the words for P, R and F.
+type vocabulary struct{ P, R, F string }
+
+func (v vocabulary) String() string { return v.P + "_" + v.R + "_" + v.F }
+
+var vocabularies = []vocabulary{
+	{"PARSE", "DONE", "FAILED"}, {"UNPARSE", "PARSE", "FAIL"}, {"UNPARSE", "PARSE", "PARSE_ERROR"},
+}
+
+const (
+	scriptStart = Time(1_754_037_217_992)
+	scriptStep  = 15 * time.Second
+)
+
+var scriptPolicy = Policy{Confirm: scriptStep}
+
+var (
+	lineForm  = regexp.MustCompile(`^(?:\+(\S+) )?(?:x(\d+) )?(sweep|see) \[(.*)\](?: => (.+))?$`)
+	videoForm = regexp.MustCompile(`^(\w+):([^(#@]*)(?:\(([^)]*)\))?(?:#(\w+))?(?:@(\S+))?$`)
+)
+
+func (s script) run(t *testing.T) {
+	t.Helper()
+	if s.words.classes == nil {
+		s.words = DefaultWords()
+	}
+	src := newSource(t, s.words, s.policy)
+	now := scriptStart
+	for line := range strings.Lines(s.text) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		if s.command(t, src, line, now) {
+			continue
+		}
+		now = s.line(t, src, line, now)
+	}
+}
+
+// command runs a line that is no cycle.
+func (s *script) command(t *testing.T, src *source, line string, now Time) bool {
+	t.Helper()
+	verb, arg, _ := strings.Cut(line, " ")
+	switch verb {
+	case "restart":
+		rules := map[string]ParseRule{"auto": ParseAuto, "done": ParseDone, "processing": ParseProcessing}
+		words := src.words
+		if arg != "" {
+			words = Words{classes: words.classes, rule: rules[arg]}
+		}
+		src.restart(words)
+	case "gone":
+		src.delete(arg, now)
+	default:
+		return false
+	}
+	return true
+}
+
+func (s *script) line(t *testing.T, src *source, line string, now Time) Time {
+	t.Helper()
+	m := lineForm.FindStringSubmatch(line)
+	if m == nil {
+		t.Fatalf("cannot read line %q", line)
+	}
+	step, times := scriptStep, 1
+	if m[1] != "" {
+		step = duration(t, m[1])
+	}
+	if m[2] != "" {
+		times, _ = strconv.Atoi(m[2])
+	}
+	for n := 1; n <= times; n++ {
+		now += Time(step.Milliseconds())
+		in := Input{Observations: s.observations(t, m[4], now), Sweep: uint32(now)}
+		if m[3] == "sweep" {
+			in.SweepComplete = now
+		}
+		got := []string{}
+		for _, c := range src.cycle(in) {
+			got = append(got, describe(c))
+		}
+		want := []string{}
+		if n == times && m[5] != "" {
+			want = strings.Split(m[5], "; ")
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%s (%d of %d)\n got %s\nwant %s", line, n, times, strings.Join(got, "; "), strings.Join(want, "; "))
+		}
+	}
+	return now
+}
+
+func (s *script) observations(t *testing.T, videos string, now Time) []Observation {
+	t.Helper()
+	var obs []Observation
+	for _, v := range strings.Fields(videos) {
+		m := videoForm.FindStringSubmatch(v)
+		if m == nil {
+			t.Fatalf("cannot read video %q", v)
+		}
+		o := Observation{VideoNo: m[1], Raw: s.word(m[2]), Cause: m[3], At: now, CreatedAt: s.created(t, m[1], m[4])}
+		if m[5] != "" {
+			o.At += Time(duration(t, m[5]).Milliseconds())
+		}
+		obs = append(obs, o)
+	}
+	return obs
+}
+
+func (s *script) word(w string) string {
+	switch w {
+	case "P":
+		return s.vocabulary.P
+	case "R":
+		return s.vocabulary.R
+	case "F":
+		return s.vocabulary.F
+	}
+	return w
+}
+
+// created ages videos by their ids: a is older than b.
+func (s *script) created(t *testing.T, video, name string) Time {
+	t.Helper()
+	age := map[string]time.Duration{"": time.Hour, "old": 48 * time.Hour, "new": 30 * time.Minute, "none": 0}
+	ago, ok := age[name]
+	if !ok {
+		t.Fatalf("no creation time %q", name)
+	}
+	if ago == 0 {
+		return 0
+	}
+	return scriptStart - Time(ago.Milliseconds()) + Time(video[0]-'a')*1000
+}
+
+func duration(t *testing.T, s string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		t.Fatalf("cannot read a duration: %v", err)
+	}
+	return d
+}
+
+// onEveryVocabulary runs a script in which P, R and F stand for words.
+func onEveryVocabulary(t *testing.T, policy Policy, text string) {
+	t.Helper()
+	for _, v := range vocabularies {
+		t.Run(fmt.Sprint(v), func(t *testing.T) {
+			script{vocabulary: v, policy: policy, text: text}.run(t)
+		})
+	}
+}

@@ -1,0 +1,401 @@
+package diff
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tb is what a test, a property and a fuzz target have in common.
+type tb interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+var _ tb = (testing.TB)(nil)
+
+// source runs cycles over a state beside the log that the state could be rebuilt from. Every cycle of every test goes through
+// the same checks: see cycle.
+type source struct {
+	t      tb
+	words  Words
+	policy Policy
+	state  *State
+	log    fakeLog
+	seen   map[string][]Observation // all that was ever observed
+	told   map[string]Change        // the last change of each video
+}
+
+func newSource(t tb, words Words, policy Policy) *source {
+	return &source{
+		t: t, words: words, policy: policy, state: NewState("test", words),
+		seen: map[string][]Observation{}, told: map[string]Change{},
+	}
+}
+
+// cycle reconciles, checks everything that must hold whatever the input, stores and applies the result.
+func (s *source) cycle(in Input) []Change {
+	s.t.Helper()
+	for _, o := range in.Observations {
+		s.seen[o.VideoNo] = append(s.seen[o.VideoNo], o)
+	}
+	before := snap(s.state)
+	res := Reconcile(s.state, in, s.policy)
+	s.same("the state after Reconcile", snap(s.state), before)
+	s.sameInAnyOrder(in, res)
+	for _, c := range res.Changes {
+		s.checkChange(c)
+		s.told[c.VideoNo] = c
+	}
+	torn := s.tearApart(in, res)
+	s.log.append(entriesOf(res)...)
+	s.state.Apply(res)
+	s.checkCounts()
+	s.same("the state rebuilt from the log", snap(s.log.rebuild(s.words)).lasting(), snap(s.state).lasting())
+	for k, state := range torn {
+		s.same(fmt.Sprintf("the records after a crash behind entry %d", k), records(state), records(s.state))
+	}
+	s.checkAgain(in)
+	return res.Changes
+}
+
+// sameInAnyOrder checks that the order of the input does not matter, and that a result thrown away leaves no trace.
+func (s *source) sameInAnyOrder(in Input, res *Result) {
+	s.t.Helper()
+	want := outcomeOf(res)
+	shuffled := in
+	shuffled.Observations = slices.Clone(in.Observations)
+	slices.Reverse(shuffled.Observations)
+	s.same("the result of the input reversed", outcomeOf(Reconcile(s.state, shuffled, s.policy)), want)
+	rnd := rand.New(rand.NewPCG(1, uint64(len(in.Observations))))
+	rnd.Shuffle(len(shuffled.Observations), func(i, j int) {
+		shuffled.Observations[i], shuffled.Observations[j] = shuffled.Observations[j], shuffled.Observations[i]
+	})
+	s.same("the result of the input shuffled", outcomeOf(Reconcile(s.state, shuffled, s.policy)), want)
+	s.same("the result of the input again", outcomeOf(Reconcile(s.state, in, s.policy)), want)
+}
+
+// checkAgain checks that the same observations, once applied, say nothing more and move nothing.
+func (s *source) checkAgain(in Input) {
+	s.t.Helper()
+	before := snap(s.state)
+	again := Reconcile(s.state, in, s.policy)
+	if !again.Empty() {
+		s.t.Fatalf("the same input again: %+v", outcomeOf(again))
+	}
+	s.state.Apply(again)
+	s.same("the state after the same input again", snap(s.state), before)
+}
+
+// checkChange checks what every change promises by itself and against the one before it.
+func (s *source) checkChange(c Change) {
+	s.t.Helper()
+	last, told := s.told[c.VideoNo]
+	r := c.Record
+	promise := func(ok bool, what string) {
+		if !ok {
+			s.t.Fatalf("%s: broken promise: %s\n%+v\nbefore it: %+v", describe(c), what, c, last)
+		}
+	}
+	promise(r.Version == last.Record.Version+1, "versions go 1, 2, 3")
+	promise(!told || c.From == last.Record.Status && c.At >= last.At, "changes of a video follow each other")
+	promise(r.ChangedAt == c.At && r.NotedAt == 0 && r.FirstSeen <= c.At && r.FirstSeen > 0, "times")
+	promise(r.Stalled == (c.Kind == KindStalled), "only the stall itself is stalled")
+	promise(slices.Contains(Kinds(), c.Kind) && slices.Contains(Reasons(), c.Reason), "closed sets")
+	promise(c.Kind == KindStalled && r.Status.inFlight() || c.Kind == kindOf(r.Status), "kind and status agree")
+	promise(c.Initial == (c.Reason == ReasonInitial) && (!c.Initial || s.policy.Emit && !told), "initial")
+	promise(!told || !r.Status.Settled() || r.Status != last.Record.Status, "done or failed once per run")
+	promise(r.Status == Deleted || s.wasSeen(c), "only what was observed is announced")
+	promise(s.confirmed(c), "backward and sideways moves are confirmed")
+	// What an event does not carry must follow from what it does.
+	switch {
+	case !r.Status.inFlight():
+		promise(r.RunStart == 0, "no run goes on")
+	case c.Kind == KindStalled:
+		promise(r.RunStart > 0 && c.Took == c.At.Since(r.RunStart), "a stall tells when the run began")
+	default:
+		promise(r.RunStart > 0 && r.RunStart <= c.At && c.Took == notKnown, "a run begins")
+	}
+}
+
+// wasSeen reports whether the platform said the word of a change, not later than the change.
+func (s *source) wasSeen(c Change) bool {
+	return slices.ContainsFunc(s.seen[c.VideoNo], func(o Observation) bool {
+		return o.At <= c.At && o.Raw == c.Record.Raw
+	})
+}
+
+// confirmed reports whether a move that needs it was shown twice, far enough apart.
+func (s *source) confirmed(c Change) bool {
+	var shows func(o Observation) bool
+	switch c.Reason {
+	case ReasonRegressed:
+		shows = func(o Observation) bool { return !s.plain(o.Raw).Settled() }
+	case ReasonCorrected:
+		shows = func(o Observation) bool {
+			return s.plain(o.Raw) == c.Record.Status || s.words.Class(o.Raw) == WordParse
+		}
+	case ReasonReplaced:
+		if c.Kind != KindDeleted {
+			return true // the second of the pair
+		}
+		shows = func(o Observation) bool { return o.CreatedAt != 0 && o.CreatedAt != c.Record.CreatedAt }
+	default:
+		return true
+	}
+	return slices.ContainsFunc(s.seen[c.VideoNo], func(o Observation) bool {
+		return o.At < c.At && c.At.Since(o.At) >= s.policy.Confirm && shows(o)
+	})
+}
+
+// plain is what a word says by itself.
+func (s *source) plain(raw string) Status {
+	if s.words.Class(raw) == WordParse {
+		return None
+	}
+	return s.words.meanings(&Evidence{})[s.words.Class(raw)]
+}
+
+func (s *source) checkCounts() {
+	s.t.Helper()
+	var want [len(statusNames)]int
+	for no := range s.state.All() {
+		want[s.state.Status(no)]++
+	}
+	for st, n := range want {
+		if got := s.state.Count(Status(st)); got != n {
+			s.t.Fatalf("count of %q is %d, want %d", Status(st), got, n)
+		}
+	}
+	if want[Processing]+want[Unknown] != s.state.InFlight() {
+		s.t.Fatalf("in flight: %d, counts: %v", s.state.InFlight(), want)
+	}
+}
+
+// tearApart checks that the process may die behind any entry of what it stores: the rest follows when the same is observed
+// again. It returns the states that then result. What is kept in memory only is carried over, restart loses it.
+func (s *source) tearApart(in Input, res *Result) []*State {
+	s.t.Helper()
+	var states []*State
+	entries := entriesOf(res)
+	for k := range min(len(entries), 12) {
+		log := fakeLog{entries: slices.Clone(s.log.entries)}
+		log.append(entries[:k]...)
+		state := log.rebuild(s.words)
+		rest := res.Changes[min(k, len(res.Changes)):]
+		s.keepMemory(state, res.Changes[:len(res.Changes)-len(rest)])
+		again := Reconcile(state, in, s.policy)
+		s.same(fmt.Sprintf("the changes after a crash behind entry %d", k), outlines(again.Changes), outlines(rest))
+		state.Apply(again)
+		states = append(states, state)
+	}
+	return states
+}
+
+func (s *source) keepMemory(state *State, changed []Change) {
+	state.pending, state.overdue = maps.Clone(s.state.pending), maps.Clone(s.state.overdue)
+	for _, c := range changed {
+		delete(state.pending, c.VideoNo)
+		delete(state.overdue, c.VideoNo)
+	}
+}
+
+// restart rebuilds the state from the log, perhaps with other words.
+func (s *source) restart(words Words) {
+	s.words = words
+	s.state = s.log.rebuild(words)
+}
+
+// delete does what the caller of Reconcile does about a video that is gone.
+func (s *source) delete(videoNo string, at Time) {
+	r, ok := s.state.Get(videoNo)
+	if !ok || r.Status == Deleted {
+		return
+	}
+	c := Change{VideoNo: videoNo, Kind: KindDeleted, From: s.state.Status(videoNo), FromRaw: r.Raw, At: at, Took: notKnown}
+	r.Version, r.Status, r.ChangedAt, r.NotedAt, r.RunStart, r.Stalled = r.Version+1, Deleted, at, 0, 0, false
+	c.Record = r
+	s.told[videoNo] = c
+	s.log.append(entry{video: videoNo, record: r, isEvent: true})
+	s.state.Put(videoNo, r)
+}
+
+func (s *source) same(what string, got, want any) {
+	s.t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		s.t.Fatalf("%s differs:\n got %+v\nwant %+v", what, got, want)
+	}
+}
+
+// fakeLog keeps what the log keeps, and reads it back as the log is read back: the last event of a video, its page before it had
+// one, its note if no event overtook it, the last meta record.
+type fakeLog struct{ entries []entry }
+
+type entry struct {
+	video   string
+	record  Record
+	isEvent bool
+	isNote  bool
+	meta    *Meta
+}
+
+func entriesOf(res *Result) []entry {
+	var entries []entry
+	for _, c := range res.Changes {
+		entries = append(entries, entry{video: c.VideoNo, record: c.Record, isEvent: true})
+	}
+	for _, n := range res.Notes {
+		entries = append(entries, entry{video: n.VideoNo, record: n.Record, isNote: true})
+	}
+	for _, l := range res.Learned {
+		entries = append(entries, entry{video: l.VideoNo, record: l.Record})
+	}
+	if res.Meta != nil {
+		entries = append(entries, entry{meta: res.Meta})
+	}
+	return entries
+}
+
+func (l *fakeLog) append(entries ...entry) { l.entries = append(l.entries, entries...) }
+
+func (l *fakeLog) rebuild(words Words) *State {
+	s := NewState("test", words)
+	notes := map[string]Record{}
+	for _, e := range l.entries {
+		_, known := s.Get(e.video)
+		switch {
+		case e.meta != nil:
+			s.SetMeta(e.meta.BaselineAt, e.meta.Evidence, e.meta.Revision)
+		case e.isNote:
+			notes[e.video] = e.record
+		case e.isEvent || !known:
+			s.Put(e.video, exported(e.record))
+		}
+	}
+	for no, n := range notes {
+		if r, ok := s.Get(no); ok && r.Version == n.Version && n.NotedAt >= r.ChangedAt {
+			s.Put(no, exported(n))
+		}
+	}
+	return s
+}
+
+// exported is a record without what only the package knows.
+func exported(r Record) Record {
+	r.class, r.sweep = 0, 0
+	return r
+}
+
+// snapshot is a deep copy of a state, without the marks of sightings.
+type snapshot struct {
+	BaselineAt       Time
+	Evidence, Stored Evidence
+	Videos           map[string]Record
+	Pending          map[string]pending
+	Overdue          map[string]Time
+	Strange          map[string]struct{}
+	Counts           [len(statusNames)]int
+	Meaning          meanings
+	WantsAge         bool
+}
+
+func snap(s *State) snapshot {
+	return snapshot{
+		BaselineAt: s.BaselineAt, Evidence: s.Evidence, Stored: s.stored, Videos: records(s), Pending: maps.Clone(s.pending),
+		Overdue: maps.Clone(s.overdue), Strange: maps.Clone(s.strange), Counts: s.counts, Meaning: s.meaning, WantsAge: s.wantsAge,
+	}
+}
+
+// lasting is the part of a snapshot that survives a restart.
+func (s snapshot) lasting() snapshot {
+	s.Pending, s.Overdue, s.Strange = nil, nil, nil
+	return s
+}
+
+func records(s *State) map[string]Record {
+	all := map[string]Record{}
+	for no, r := range s.All() {
+		r.sweep = 0
+		all[no] = r
+	}
+	return all
+}
+
+// outcome is a result without pointers and marks.
+type outcome struct {
+	Result  Result
+	Meta    Meta
+	Records map[string]Record
+}
+
+func outcomeOf(res *Result) outcome {
+	out := outcome{Result: *res, Records: map[string]Record{}}
+	if res.Meta != nil {
+		out.Meta, out.Result.Meta = *res.Meta, nil
+	}
+	for no, r := range res.records {
+		out.Records[no] = *r
+		rec := out.Records[no]
+		rec.sweep = 0
+		out.Records[no] = rec
+	}
+	out.Result.records = nil
+	out.Result.Changes = slices.Clone(res.Changes)
+	for i := range out.Result.Changes {
+		out.Result.Changes[i].Record.sweep = 0
+	}
+	out.Result.Notes = slices.Clone(res.Notes)
+	for i := range out.Result.Notes {
+		out.Result.Notes[i].Record.sweep = 0
+	}
+	return out
+}
+
+// describe is a change as the tables write it.
+func describe(c Change) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "v%d %s(%s) %s", c.Record.Version, c.Kind, c.VideoNo, c.Reason)
+	if c.From != None {
+		fmt.Fprintf(&b, " from %s", c.From)
+	}
+	if c.Initial {
+		b.WriteString(" initial")
+	}
+	if c.Took >= 0 {
+		fmt.Fprintf(&b, " took %s", brief(c.Took))
+	}
+	if c.Record.Status == Failed && c.Record.Cause != "" {
+		fmt.Fprintf(&b, " cause %s", c.Record.Cause)
+	}
+	return b.String()
+}
+
+// brief writes 31m instead of 31m0s.
+func brief(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// outlines are changes with all their facts but one: of a replacement torn apart, the second half reads as a return.
+func outlines(changes []Change) []string {
+	lines := []string{}
+	for _, c := range changes {
+		if c.Reason == ReasonReplaced && c.From == Deleted {
+			c.Reason = ReasonReturned
+		}
+		lines = append(lines, fmt.Sprintf("%s at %d, %q to %q of %d, status %s", describe(c), c.At, c.FromRaw, c.Record.Raw,
+			c.Record.CreatedAt, c.Record.Status))
+	}
+	return lines
+}
