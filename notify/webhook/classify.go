@@ -158,8 +158,14 @@ func parseRetryAfter(value string, now time.Time) time.Duration {
 
 const maxDetailBytes = 200
 
-// detailOf is the error's text fit for logs and headers: printable, bounded.
-func detailOf(err error) string { return printable(err.Error(), maxDetailBytes) }
+// detailOf is the error's text fit for logs and headers: printable, bounded, and naming no address that we refused.
+func detailOf(err error) string {
+	var blocked *blockedError
+	if errors.As(err, &blocked) {
+		return blocked.why
+	}
+	return printable(err.Error(), maxDetailBytes)
+}
 
 func printable(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {

@@ -89,7 +89,7 @@ func (f *feed) run(ctx, hard context.Context) {
 		}
 		select {
 		case msg := <-f.arrivals:
-			f.take(msg, hard)
+			f.take(hard, msg)
 		case seq := <-f.finished:
 			delete(f.held, seq)
 		case <-tick.C:
@@ -225,7 +225,7 @@ func (f *feed) nextSubject() string {
 }
 
 // take starts a delivery, or reads what the engine has to say about a request.
-func (f *feed) take(msg *nats.Msg, hard context.Context) {
+func (f *feed) take(hard context.Context, msg *nats.Msg) {
 	if msg.Header != nil && len(msg.Data) == 0 {
 		if code := firstHeader(msg.Header, "Status"); code != "" {
 			f.status(code, msg)
@@ -238,7 +238,7 @@ func (f *feed) take(msg *nats.Msg, hard context.Context) {
 		return
 	}
 	now := time.Now()
-	f.heard, f.backoff = now, 0
+	f.alive(now)
 	f.asked = max(0, f.asked-1)
 	seq := meta.Sequence.Stream
 	if known := f.held[seq]; known != nil { // our sign of life was lost; the attempt under way answers for this one as well
@@ -255,6 +255,15 @@ func (f *feed) take(msg *nats.Msg, hard context.Context) {
 	}
 	f.held[seq] = d
 	go f.deliver(f.open, hard, d)
+}
+
+// alive notes that the engine does what it should.
+func (f *feed) alive(now time.Time) {
+	f.heard = now
+	if f.backoff > 0 {
+		f.backoff = 0
+		f.lane.calm()
+	}
 }
 
 func (f *feed) deliver(open, hard context.Context, d *delivery) {
@@ -276,7 +285,7 @@ func (f *feed) status(code string, msg *nats.Msg) {
 	owed, err := strconv.Atoi(firstHeader(msg.Header, "Nats-Pending-Messages"))
 	switch {
 	case code == "100": // heartbeat
-		f.backoff = 0
+		f.alive(f.heard)
 	case code == "503":
 		f.fail(errNoAnswer)
 	case err == nil: // the request ended, and this is what is left of it

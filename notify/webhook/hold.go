@@ -32,9 +32,7 @@ func (s *records) loadHold(ctx context.Context, endpoint string) (hold, error) {
 		return hold{}, fmt.Errorf("read hold of endpoint %q: %w", endpoint, err)
 	}
 	var h hold
-	if json.Unmarshal(msg.Data, &h) != nil {
-		return hold{}, nil
-	}
+	decode(msg.Data, &h)
 	return h, nil
 }
 
@@ -66,6 +64,11 @@ type gate struct {
 }
 
 func newGate() *gate { return &gate{changed: make(chan struct{})} }
+
+func (g *gate) open(now time.Time) bool {
+	open, _, _ := g.state(now)
+	return open
+}
 
 // state returns whether deliveries may pass, how long until they may when that is known, and what to wait for besides.
 func (g *gate) state(now time.Time) (open bool, wait time.Duration, changed <-chan struct{}) {

@@ -67,8 +67,10 @@ func (l *lane) deliver(open, hard context.Context, d *delivery) {
 	l.metrics.inFlight.Inc()
 	out := l.sender.send(hard, l.target, d.id, d.body)
 	l.metrics.inFlight.Dec()
+	next := l.decide(past, out)
+	l.heed(next) // before the place comes free: who waits for it must not slip through
 	release()
-	l.settle(d, past, out)
+	l.settle(d, past, next)
 }
 
 // recall finds what is known of earlier attempts. The usual delivery has none and asks nobody. It reports false when the
@@ -113,12 +115,12 @@ func (l *lane) acquire(open context.Context) (release func(), ok bool) {
 	case <-open.Done():
 		return nil, false
 	}
-	if open.Err() != nil { // both were ready
+	if open.Err() != nil || !l.gate.open(l.now()) { // the lane closed while this one waited
 		<-l.slots
 		return nil, false
 	}
 	select {
-	case l.own <- struct{}{}:
+	case l.own <- struct{}{}: // the free place first
 		return l.releaseOwn, true
 	default:
 	}
@@ -136,41 +138,86 @@ func (l *lane) acquire(open context.Context) (release func(), ok bool) {
 func (l *lane) releaseOwn()    { <-l.own; <-l.slots }
 func (l *lane) releaseGlobal() { <-l.global; <-l.slots }
 
-// settle answers for a delivery after its attempt.
-func (l *lane) settle(d *delivery, past record, out outcome) {
+// decision is what follows from an attempt.
+type decision struct {
+	outcome
+	verdict verdict
+	record  record        // with this attempt in it, unless it was aborted or delivered
+	wait    time.Duration // until the next attempt, for verdictRetry
+	pause   time.Time     // the whole endpoint waits until then, when it asked for that
+}
+
+// decide looks at nothing but its arguments, the clock and the jitter.
+func (l *lane) decide(past record, out outcome) decision {
+	next := decision{outcome: out, record: past}
 	if out.aborted {
+		return next
+	}
+	verdict, reason := judge(out, past.Attempts+1, l.target.Schedule)
+	next.verdict = verdict
+	if verdict == verdictDelivered {
+		return next
+	}
+	now := l.now()
+	next.record = past.noted(out, now)
+	next.record.Dead = reason
+	if verdict == verdictRetry {
+		next.wait, next.pause = l.wait(next.record, out.retryAfter)
+		next.record.NextAt = now.Add(next.wait)
+	}
+	return next
+}
+
+// wait is how long a failed delivery waits. A Retry-After holds the whole endpoint, and is never undercut; it is capped by
+// what is left of the delivery's window.
+func (l *lane) wait(r record, retryAfter time.Duration) (wait time.Duration, pause time.Time) {
+	wait, _ = l.target.Schedule.after(r.Attempts, l.jitter())
+	if retryAfter <= 0 {
+		return wait, time.Time{}
+	}
+	left := r.FirstAt.Add(l.target.Schedule.window()).Sub(r.LastAt)
+	asked := min(retryAfter, max(left, wait))
+	return max(wait, asked), r.LastAt.Add(asked)
+}
+
+// heed closes the gate when the receiver said so.
+func (l *lane) heed(next decision) {
+	switch {
+	case next.verdict == verdictDisable:
+		l.disable(next.status, next.record.LastAt)
+	case !next.pause.IsZero():
+		l.pause(next.pause, next.status, next.record.LastAt)
+	}
+}
+
+// settle answers for a delivery after its attempt.
+func (l *lane) settle(d *delivery, past record, next decision) {
+	if next.aborted {
 		d.handBack()
 		return
 	}
-	now := l.now()
-	verdict, reason := judge(out, past.Attempts+1, l.target.Schedule)
-	l.metrics.attempt(verdict, out.took)
-	if verdict == verdictDelivered {
-		l.succeed(d, past, out, now)
-		return
-	}
-	r := past.noted(out, now)
-	switch verdict {
+	l.metrics.attempt(next.verdict, next.took)
+	r := next.record
+	switch next.verdict {
+	case verdictDelivered:
+		l.succeed(d, past, next.outcome)
 	case verdictDead:
-		r.Dead = reason
 		l.fail(d, r, "")
 		l.save(d, &r)
 		l.buryAndFinish(d, r)
 	case verdictDisable:
 		l.save(d, &r)
-		l.disable(out.status, now)
 		d.handBack()
-	default:
-		r.NextAt = now.Add(l.wait(r, out))
-		l.fail(d, r, r.NextAt.Sub(now).String())
+	case verdictRetry:
+		l.fail(d, r, next.wait.String())
 		l.save(d, &r)
 		d.later(r.NextAt.Sub(l.now()))
 	}
 }
 
-func (l *lane) succeed(d *delivery, past record, out outcome, now time.Time) {
+func (l *lane) succeed(d *delivery, past record, out outcome) {
 	d.done()
-	l.metrics.latency.Observe(now.Sub(d.stored).Seconds())
+	l.metrics.latency.Observe(time.Since(d.stored).Seconds())
 	if total, since := l.failures.clear(); total > 0 {
 		l.log.Info("webhook endpoint answers again", zap.Int("failed_attempts", total), zap.Time("failing_since", since))
 	}
@@ -179,19 +226,6 @@ func (l *lane) succeed(d *delivery, past record, out outcome, now time.Time) {
 			zap.Duration("took", out.took))
 	}
 	l.forget(past)
-}
-
-// wait is how long a failed delivery waits. A Retry-After holds the whole endpoint, and is never undercut; it is capped by
-// what is left of the delivery's window.
-func (l *lane) wait(r record, out outcome) time.Duration {
-	wait, _ := l.target.Schedule.after(r.Attempts, l.jitter())
-	if out.retryAfter <= 0 {
-		return wait
-	}
-	left := r.FirstAt.Add(l.target.Schedule.window()).Sub(r.LastAt)
-	asked := min(out.retryAfter, max(left, wait))
-	l.pause(r.LastAt.Add(asked), out.status, r.LastAt)
-	return max(wait, asked)
 }
 
 // pauseKept is the least change of a pause worth a write: sixteen answers in a row ask for about the same moment.
@@ -339,8 +373,15 @@ func (l *lane) fail(d *delivery, r record, next string) {
 	}
 }
 
+// trouble reports a failure between us and the engine, calm the end of it.
 func (l *lane) trouble(err error) {
 	if n, ok := l.troubles.hit(err.Error(), l.now()); ok {
 		l.log.Warn("webhook state not read or written, trying on", zap.Error(err), zap.Int("count", n))
+	}
+}
+
+func (l *lane) calm() {
+	if total, since := l.troubles.clear(); total > 0 {
+		l.log.Info("webhook deliveries flow again", zap.Int("failures", total), zap.Time("failing_since", since))
 	}
 }

@@ -47,7 +47,7 @@ func Probe(ctx context.Context, e Endpoint, allow []netip.Prefix) (Result, error
 	if err != nil {
 		return Result{}, &ProbeError{Endpoint: t.Name, Class: classifyError(err), Detail: detailOf(err)}
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // nothing was sent that closing could lose
 	result := Result{Address: conn.RemoteAddr().String(), Took: time.Since(start)}
 	if secure, ok := conn.(*tls.Conn); ok {
 		state := secure.ConnectionState()

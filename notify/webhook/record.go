@@ -61,12 +61,17 @@ func (s *records) load(ctx context.Context, endpoint, id string) (record, error)
 		return record{}, fmt.Errorf("read attempt record: %w", err)
 	}
 	var r record
-	if err := json.Unmarshal(msg.Data, &r); err != nil {
-		// Written by something else. Starting the count over errs on the side of delivering.
-		return record{seq: msg.Sequence}, nil
-	}
+	decode(msg.Data, &r)
 	r.seq = msg.Sequence
 	return r, nil
+}
+
+// decode leaves the zero value for what something else wrote here. Starting the count over errs on the side of delivering.
+func decode[T any](data []byte, into *T) {
+	var v T
+	if json.Unmarshal(data, &v) == nil {
+		*into = v
+	}
 }
 
 func (s *records) save(ctx context.Context, endpoint, id string, r *record) error {

@@ -5,7 +5,10 @@ import (
 	"time"
 )
 
-const repeatEvery = time.Minute
+const (
+	repeatEvery = time.Minute
+	maxKinds    = 64 // beyond that complaints are thrown together: an error's text may hold a number
+)
 
 // repeats thins out a complaint that may come with every delivery: each kind is passed on when it first comes, and then once
 // a minute with its count. Kinds are few: a class and a status.
@@ -29,6 +32,9 @@ func (r *repeats) hit(kind string, now time.Time) (count int, log bool) {
 		r.since, r.kinds = now, make(map[string]*tally)
 	}
 	r.total++
+	if len(r.kinds) >= maxKinds && r.kinds[kind] == nil {
+		kind = ""
+	}
 	t := r.kinds[kind]
 	if t == nil {
 		t = &tally{}

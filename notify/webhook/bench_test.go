@@ -1,0 +1,165 @@
+//go:build unix
+
+package webhook
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// BenchmarkDeliveries measures the whole way from the log to receivers that have answered, against a loop that posts the same
+// signed bodies with the same number of requests at once and does nothing else. Both run in the same process and the same run,
+// with fsync on; ratio and cpu-ms/op are the figures to look at.
+func BenchmarkDeliveries(b *testing.B) {
+	for _, endpoints := range []int{1, 10} {
+		b.Run(fmt.Sprintf("endpoints=%d", endpoints), func(b *testing.B) { benchmarkDeliveries(b, endpoints) })
+	}
+}
+
+func benchmarkDeliveries(b *testing.B, endpoints int) {
+	const inFlight = 16
+	sink := startSink(b)
+	e := startEngine(b)
+	var list []Endpoint
+	for i := range endpoints {
+		list = append(list, Endpoint{
+			Name: fmt.Sprintf("e%d", i), URL: fmt.Sprintf("%s/%d", sink.url, i), InFlight: inFlight, Secrets: []string{secretText(0)},
+		})
+	}
+	b.ReportAllocs()
+	events := (b.N + endpoints - 1) / endpoints
+	r := e.prepare(list, func(c *Config) { c.Logger = nil })
+	e.appendMany(b, events)
+
+	deliveries := int64(events * endpoints)
+	b.ResetTimer()
+	cpu, start := cpuTime(), time.Now()
+	r.start()
+	sink.wait(deliveries)
+	took, cpuTook := time.Since(start), cpuTime()-cpu
+	b.StopTimer()
+	r.stop()
+
+	sink.count.Store(0)
+	cpu, start = cpuTime(), time.Now()
+	barePosts(b, sink.url, int(deliveries), min(inFlight*endpoints, defaultGlobalInFlight))
+	bare, bareCPU := time.Since(start), cpuTime()-cpu
+
+	n := float64(deliveries)
+	b.ReportMetric(n/took.Seconds(), "deliveries/s")
+	b.ReportMetric(n/bare.Seconds(), "posts/s")
+	b.ReportMetric(bare.Seconds()/took.Seconds(), "ratio")
+	b.ReportMetric(cpuTook.Seconds()*1e3/n, "cpu-ms/op")
+	b.ReportMetric(bareCPU.Seconds()*1e3/n, "bare-cpu-ms/op")
+}
+
+func (e *engine) appendMany(b *testing.B, events int) {
+	b.Helper()
+	for i := range events {
+		_, msg := e.event("done", i)
+		_, err := e.js.PublishMsgAsync(msg, jetstream.WithStallWait(patience))
+		must(b, err)
+	}
+	select {
+	case <-e.js.PublishAsyncComplete():
+	case <-time.After(5 * time.Minute):
+		b.Fatal("the events were not stored")
+	}
+}
+
+// sink is a receiver that only counts.
+type sink struct {
+	url   string
+	count atomic.Int64
+}
+
+func startSink(b *testing.B) *sink {
+	b.Helper()
+	s := &sink{}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(b, err)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusNoContent)
+		s.count.Add(1)
+	})}
+	go func() { _ = server.Serve(listener) }()
+	b.Cleanup(func() { _ = server.Close() })
+	s.url = "http://" + listener.Addr().String()
+	return s
+}
+
+func (s *sink) wait(n int64) {
+	for s.count.Load() < n {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func barePosts(b *testing.B, url string, posts, concurrency int) {
+	b.Helper()
+	transport := &http.Transport{MaxIdleConns: concurrency, MaxIdleConnsPerHost: concurrency}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: defaultTimeout}
+	body := eventBody("evt_bare", "video.done", "VI1")
+	work := make(chan struct{}, concurrency)
+	var all sync.WaitGroup
+	for range concurrency {
+		all.Go(func() {
+			for range work {
+				answer, err := client.Post(url, "application/json", bytes.NewReader(body))
+				if err != nil {
+					b.Error(err)
+					continue
+				}
+				_, _ = io.Copy(io.Discard, answer.Body)
+				_ = answer.Body.Close()
+			}
+		})
+	}
+	for range posts {
+		work <- struct{}{}
+	}
+	close(work)
+	all.Wait()
+}
+
+// cpuTime is what this process, receiver and engine included, has used.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkLatency measures from the append of one event, with fsync, to the receiver's handler, at twenty events a second.
+// Run it with -benchtime=200x.
+func BenchmarkLatency(b *testing.B) {
+	arrived := make(chan time.Time, 1)
+	in := startReceiver(b, func(http.ResponseWriter, *http.Request) { arrived <- time.Now() })
+	e := startEngine(b)
+	e.dispatch([]Endpoint{{Name: "a", URL: in.URL, Secrets: []string{secretText(0)}}}, func(c *Config) { c.Logger = nil })
+	tick := time.NewTicker(time.Second / 20)
+	defer tick.Stop()
+	took := make([]time.Duration, 0, b.N)
+	for i := range b.N {
+		<-tick.C
+		start := time.Now()
+		e.append("done", i)
+		took = append(took, (<-arrived).Sub(start))
+	}
+	slices.Sort(took)
+	b.ReportMetric(took[len(took)/2].Seconds()*1e3, "p50-ms")
+	b.ReportMetric(took[len(took)*99/100].Seconds()*1e3, "p99-ms")
+}

@@ -1,0 +1,217 @@
+package webhook
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+func TestTheCountOfAttemptsSurvivesARestartOfTheEngine(t *testing.T) {
+	t.Parallel()
+	e, in := startEngine(t), startReceiver(t, status(http.StatusServiceUnavailable))
+	endpoints := []Endpoint{{Name: "a", URL: in.URL, Schedule: schedule(t, "0,20ms,1s,20ms")}}
+	first := e.dispatch(endpoints)
+	id := e.append("done", 1)
+	eventually(t, "two attempts", func() bool { return in.count(id) == 2 && len(e.messages(e.names.RetryStream(), ">")) == 1 })
+	first.stop()
+	e.stop()
+	e.start()
+	e.dispatch(endpoints)
+	eventually(t, "the dead letter", func() bool { return len(e.messages(e.names.DeadStream(), ">")) == 1 })
+	if in.count(id) != 4 {
+		t.Errorf("%d attempts, want 4 in all", in.count(id))
+	}
+	if gap := in.seen()[2].at.Sub(in.seen()[1].at); gap < 800*time.Millisecond {
+		t.Errorf("the third attempt came after %s: the restart cut the wait short", gap)
+	}
+	if got := e.messages(e.names.DeadStream(), ">")[0].Header.Get(HeaderAttempts); got != "4" {
+		t.Errorf("the letter counts %s attempts", got)
+	}
+}
+
+// After a kill the engine may have forgotten that it handed a message out: it comes back at once, counted as the first time.
+func TestADeliveryThatComesBackTooEarlySpendsNoAttempt(t *testing.T) {
+	t.Parallel()
+	for name, forget := range map[string]func(*testing.T, *engine){
+		"its consumer was rewound": func(t *testing.T, e *engine) {
+			t.Helper()
+			name := e.names.Consumer("a")
+			must(t, e.js.DeleteConsumer(t.Context(), e.names.Stream(), name))
+			config := consumerConfig(name, videoFilters(e.names, []string{"video.done", "video.failed"}))
+			config.DeliverPolicy = jetstream.DeliverAllPolicy
+			_, err := e.js.CreateConsumer(t.Context(), e.names.Stream(), config)
+			must(t, err)
+		},
+		"the engine was restarted": func(_ *testing.T, e *engine) { e.stop(); e.start() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e, in := startEngine(t), startReceiver(t, status(http.StatusInternalServerError))
+			endpoints := []Endpoint{{Name: "a", URL: in.URL, Schedule: schedule(t, "0,2s,1h")}}
+			noJitter := func(c *Config) { c.Jitter = func() float64 { return .5 } }
+			first := e.dispatch(endpoints, noJitter)
+			id := e.append("done", 1)
+			eventually(t, "the first attempt", func() bool { return len(e.messages(e.names.RetryStream(), ">")) == 1 })
+			first.stop()
+			forget(t, e)
+			e.dispatch(endpoints, noJitter)
+			eventually(t, "the second attempt", func() bool { return in.count(id) == 2 })
+			if gap := in.seen()[1].at.Sub(in.seen()[0].at); gap < 2*time.Second {
+				t.Errorf("it came after %s, want 2s", gap)
+			}
+		})
+	}
+}
+
+func TestAStopHandsBackWhatHasNotStartedAndFinishesWhatHas(t *testing.T) {
+	e := startEngine(t)
+	release := make(chan struct{})
+	in := startReceiver(t, hang(release))
+	endpoints := []Endpoint{{Name: "a", URL: in.URL, InFlight: 4}}
+	first := e.dispatch(endpoints)
+	for i := range 20 {
+		e.append("done", i)
+	}
+	eventually(t, "four under way", func() bool { return len(in.seen()) == 4 })
+	naks, err := e.conn.SubscribeSync("$JS.EVENT.ADVISORY.CONSUMER.MSG_NAKED.>")
+	must(t, err)
+	must(t, e.conn.Flush())
+	first.cancel()
+	for range 2 { // two more were held ready
+		_, err := naks.NextMsg(patience)
+		must(t, err)
+	}
+	close(release)
+	must(t, <-first.ended)
+	first.cancel = nil
+	if n := len(in.seen()); n != 4 {
+		t.Errorf("%d were started", n)
+	}
+	began := time.Now()
+	second := e.dispatch(endpoints)
+	eventually(t, "the rest", func() bool { return len(in.seen()) == 20 })
+	if took := time.Since(began); took > ackWait/2 {
+		t.Errorf("the rest took %s: it was not handed back but timed out", took)
+	}
+	if got := second.value(t, "vidbell_webhook_attempts_total", "a", "delivered"); got != 16 {
+		eventually(t, "16 deliveries", func() bool { return second.value(t, "vidbell_webhook_attempts_total", "a", "delivered") == 16 })
+	}
+}
+
+func TestRequestsThatOutlastTheGraceAreBrokenOffAndSpendNoAttempt(t *testing.T) {
+	e := startEngine(t)
+	release := make(chan struct{})
+	in := startReceiver(t, hang(release))
+	defer close(release)
+	endpoints := []Endpoint{{Name: "a", URL: in.URL, Schedule: schedule(t, "0")}} // a counted attempt would be the last
+	first := e.dispatch(endpoints, func(c *Config) { c.Grace = 50 * time.Millisecond })
+	id := e.append("done", 1)
+	eventually(t, "a request", func() bool { return in.count(id) == 1 })
+	began := time.Now()
+	first.stop()
+	if took := time.Since(began); took > patience/4 {
+		t.Errorf("stopping took %s", took)
+	}
+	if n := len(e.messages(e.names.DeadStream(), ">")) + len(e.messages(e.names.RetryStream(), ">")); n != 0 {
+		t.Errorf("the stop was counted as a failure: %d records", n)
+	}
+	in.answers(nil)
+	e.dispatch(endpoints)
+	eventually(t, "the delivery", func() bool { return in.count(id) == 2 })
+}
+
+func TestAnEndpointThatIsGoneIsDisabledAndKeepsItsBacklog(t *testing.T) {
+	e, in := startEngine(t), startReceiver(t, status(http.StatusGone))
+	endpoints := []Endpoint{{Name: "a", URL: in.URL + "/old", InFlight: 1}}
+	first := e.dispatch(endpoints)
+	ids := []string{e.append("done", 0)}
+	eventually(t, "it is disabled", func() bool { return first.value(t, "vidbell_endpoint_state", "a", stateDisabled) == 1 })
+	for i := range 5 {
+		ids = append(ids, e.append("done", i+1))
+	}
+	first.stop()
+	if n := len(in.seen()); n != 1 {
+		t.Errorf("%d requests, want none after the 410", n)
+	}
+	if first.logs.FilterMessage("webhook endpoint disabled, its events are kept").Len() != 1 {
+		t.Error("nobody was told")
+	}
+
+	in.answers(nil)
+	second := e.dispatch(endpoints)
+	if got := second.value(t, "vidbell_endpoint_state", "a", stateDisabled); got != 1 {
+		t.Fatal("a restart enabled it")
+	}
+	must(t, second.Enable(t.Context(), "a"))
+	for i, id := range ids {
+		want := 1
+		if i == 0 {
+			want = 2
+		}
+		eventually(t, id, func() bool { return in.count(id) == want })
+	}
+	if err := second.Enable(t.Context(), "b"); err == nil || !strings.Contains(err.Error(), `"b"`) {
+		t.Errorf("enabling nobody: %v", err)
+	}
+	second.stop()
+	eventually(t, "nothing is kept", func() bool { return len(e.messages(e.names.RetryStream(), ">")) == 0 })
+}
+
+func TestANewURLEnablesAnEndpoint(t *testing.T) {
+	e, in := startEngine(t), startReceiver(t, status(http.StatusGone))
+	first := e.dispatch([]Endpoint{{Name: "a", URL: in.URL + "/old"}})
+	id := e.append("done", 0)
+	eventually(t, "it is disabled", func() bool { return len(e.messages(e.names.RetryStream(), e.names.RetrySubject("a", holdKey))) == 1 })
+	first.stop()
+	in.answers(nil)
+	e.dispatch([]Endpoint{{Name: "a", URL: in.URL + "/new"}})
+	eventually(t, "its backlog", func() bool { return in.count(id) == 2 })
+}
+
+func TestAPauseSurvivesARestart(t *testing.T) {
+	t.Parallel()
+	e, in := startEngine(t), startReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "2")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	endpoints := []Endpoint{{Name: "a", URL: in.URL}}
+	first := e.dispatch(endpoints)
+	e.append("done", 0)
+	eventually(t, "the pause is kept", func() bool { return len(e.messages(e.names.RetryStream(), e.names.RetrySubject("a", holdKey))) == 1 })
+	asked := in.seen()[0].at
+	first.stop()
+	in.answers(nil)
+	other := e.append("done", 1)
+	e.dispatch(endpoints)
+	eventually(t, "the other event", func() bool { return in.count(other) == 1 })
+	if gap := in.seen()[1].at.Sub(asked); gap < 2*time.Second {
+		t.Errorf("it came after %s, want 2s", gap)
+	}
+}
+
+func TestADeletedConsumerIsRevivedAndSkipsNothing(t *testing.T) {
+	e, in := startEngine(t), startReceiver(t, nil)
+	r := e.dispatch([]Endpoint{{Name: "a", URL: in.URL}})
+	before := e.append("done", 0)
+	eventually(t, "an event", func() bool { return in.count(before) == 1 })
+	must(t, e.js.DeleteConsumer(t.Context(), e.names.Stream(), e.names.Consumer("a")))
+	after := e.append("done", 1) // lost, if the consumer began anew
+	eventually(t, "the event appended while there was no consumer", func() bool { return in.count(after) >= 1 })
+	if r.logs.FilterMessage("webhook consumer was deleted and is created again, some deliveries may be repeated").Len() != 1 {
+		t.Error("nobody was told")
+	}
+}
+
+func TestDeliveryGoesOnWhenTheConnectionToTheEngineBreaks(t *testing.T) {
+	e, in := startEngine(t), startReceiver(t, nil)
+	e.dispatch([]Endpoint{{Name: "a", URL: in.URL}})
+	for i := range 10 {
+		must(t, e.conn.ForceReconnect())
+		eventually(t, "the connection", e.conn.IsConnected)
+		id := e.append("done", i)
+		eventually(t, id, func() bool { return in.count(id) == 1 })
+	}
+}
