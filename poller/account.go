@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 const (
@@ -19,60 +17,67 @@ const (
 	// from nothing to the full rate.
 	quietWindow = 10 * time.Second
 	stepsUp     = 8
-	// slowest keeps a much throttled account alive.
-	slowest = rate.Limit(1.0 / 60)
+	// slowest, in requests a second, keeps a much throttled account alive.
+	slowest = 1.0 / 60
 )
 
-// Account is the quota that the sources of one API key share. It is safe for concurrent use.
+// Account is the quota that the sources of one API key share. Those who wait are served in the order they came, so that of
+// several sources, each with one request at a time, all get the same share. It is safe for concurrent use.
 type Account struct {
-	limiter *rate.Limiter
-	full    rate.Limit
+	full   float64
+	random func() float64
+	turn   chan struct{} // held by the one whose request is next; the others queue up behind
 
 	mu      sync.Mutex
+	rate    float64   // requests a second, at present
+	last    time.Time // when the last request was let through
 	pause   time.Time // no request before
-	backoff time.Duration
 	calm    time.Time // since when no throttle was seen, or the last step up
-	random  func() float64
+	backoff time.Duration
 }
 
-// NewAccount returns a quota of perSecond requests a second, never exceeded in any second by more than one request.
+// NewAccount returns a quota of perSecond requests a second, which must be above 0. Requests are spaced evenly: in any second
+// there is never more than one above the rate.
 func NewAccount(perSecond float64) *Account {
-	full := rate.Limit(perSecond)
-	return &Account{limiter: rate.NewLimiter(full, 1), full: full, random: rand.Float64}
+	return &Account{full: perSecond, rate: perSecond, random: rand.Float64, turn: make(chan struct{}, 1)}
 }
 
-// Wait blocks until a request may be made.
+// Wait blocks until a request may be made. It returns an error only when ctx ends.
 func (a *Account) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case a.turn <- struct{}{}:
+	}
+	defer func() { <-a.turn }()
 	for {
-		if err := a.sitOut(ctx); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := a.limiter.Wait(ctx); err != nil {
-			return err
-		}
-		if !a.paused() {
+		// Asked again after each wait: a throttle may have come meanwhile.
+		d := a.take(time.Now())
+		if d <= 0 {
 			return nil
 		}
-	}
-}
-
-// sitOut waits for the end of a pause.
-func (a *Account) sitOut(ctx context.Context) error {
-	for a.paused() {
-		a.mu.Lock()
-		d := time.Until(a.pause)
-		a.mu.Unlock()
 		if err := sleep(ctx, d); err != nil {
 			return err
 		}
 	}
-	return ctx.Err()
 }
 
-func (a *Account) paused() bool {
+// take lets a request through now, or returns how long it has to wait.
+func (a *Account) take(now time.Time) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return time.Now().Before(a.pause)
+	var wait time.Duration
+	if !a.last.IsZero() {
+		wait = time.Duration(float64(time.Second)/a.rate) - now.Sub(a.last)
+	}
+	if wait = max(wait, a.pause.Sub(now)); wait > 0 {
+		return wait
+	}
+	a.last = now
+	return 0
 }
 
 // Throttled slows the account down: half the rate, and a pause of what the platform asked for or of the backoff.
@@ -80,36 +85,44 @@ func (a *Account) Throttled(retryAfter time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
-	a.calm = now
-	if a.backoff == 0 {
-		a.backoff = minBackoff
-	}
+	a.backoff = min(max(minBackoff, 2*a.backoff), maxBackoff)
 	pause := min(retryAfter, maxRetryAfter)
 	if pause <= 0 {
 		pause = time.Duration(a.random() * float64(a.backoff))
 	}
-	a.backoff = min(2*a.backoff, maxBackoff)
 	if until := now.Add(pause); until.After(a.pause) {
 		a.pause = until
 	}
-	a.limiter.SetLimitAt(now, max(a.limiter.Limit()/2, slowest))
+	a.calm = now
+	if a.pause.After(now) {
+		a.calm = a.pause // a pause proves nothing
+	}
+	a.rate = max(a.rate/2, min(slowest, a.full))
 }
 
-// Answered notes a request that was not throttled, and lets the rate step back up after a quiet window.
+// Answered notes a request that the platform answered, and lets the rate step back up after quiet windows.
 func (a *Account) Answered() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.backoff = 0
 	now := time.Now()
-	if a.limiter.Limit() >= a.full || now.Sub(a.calm) < quietWindow {
+	if now.Before(a.pause) {
+		return // asked before the throttle
+	}
+	a.backoff = 0
+	quiet := now.Sub(a.calm) / quietWindow
+	if a.rate >= a.full || quiet < 1 {
 		return
 	}
 	a.calm = now
-	a.limiter.SetLimitAt(now, min(a.full, a.limiter.Limit()+a.full/stepsUp))
+	a.rate = min(a.full, a.rate+a.full*min(float64(quiet), stepsUp)/stepsUp)
 }
 
 // Rate is the present rate in requests a second.
-func (a *Account) Rate() float64 { return float64(a.limiter.Limit()) }
+func (a *Account) Rate() float64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.rate
+}
 
 // sleep waits, or returns the context's error.
 func sleep(ctx context.Context, d time.Duration) error {
