@@ -4,31 +4,54 @@
 //
 //   - Until the baseline is complete: the walk through all pages, with all the quota that is free. What it learns is stored
 //     page by page, so that a restart does not forget what was already seen in processing.
-//   - Then the head: page 1, and on while a page brings videos that are new or in flight, up to a bound.
+//   - Then the head: page 1, and on while a page brings videos that are new or in flight, up to a bound. A head that was cut
+//     off by the bound in the middle of new videos begins a sweep there.
 //   - Then the sweep: the pages after the head, a few a tick, so that a walk through everything takes about the sweep
-//     interval. A library that the head shows whole is swept by every tick.
+//     interval, but with no more than a quarter of the account's quota, shared by the account's sources. A library that the
+//     head shows whole is swept by every tick.
+//
+// A tick begins one interval after the one before began; one that takes longer is followed by the next at once, and what was
+// missed is not made up for.
 //
 // Every page that arrives is reconciled at once (package diff) and its changes are appended to the log through [Store]; only
 // then the state in memory moves. A conflict brings the state up to date and decides again; an engine that is away holds the
-// source where it is, with the observations in hand, until it is back. A page that fails is no news of any kind.
+// source where it is, with the observations in hand, until it is back. A batch that was stored though its acknowledgement was
+// lost is found by loading again, and is not told twice. A page that fails is no news of any kind: the walk it belongs to goes
+// on with the same page in the next tick.
 //
 // # What a sweep proves
 //
-// A sweep is complete when every page arrived, the end was a real one (an empty page, or a short one that the total count
-// bears out), no page came twice, and no video lacked an id. A baseline needs a walk to a real end whose count agrees with
-// the total that the platform names; one that does not agree is walked again, a few times. An empty listing must be
-// confirmed by a second one a poll interval later before it counts as the baseline: else one false empty answer at the very
-// first poll would turn a whole library into news.
+// A sweep is complete when every page arrived, the end was a real one (an empty page, or a short one at which the walk has
+// seen exactly as many videos as the total count names), no page came twice, and no video lacked an id. A total count that
+// differs from what was seen by more than uploads and deletions meanwhile can explain is a mismatch; it is counted, and three
+// in a row degrade the source.
+//
+// A listing that is empty while videos are known proves nothing. It is no sweep and no news; three in a row degrade the source.
+//
+// A baseline needs a walk to a real end that shows at least as many videos as the platform counted when the walk began; a walk
+// that shows fewer is walked again, up to [Source.BaselineRetries] walks, and then believed. What came while it walked may be
+// missed by it, and is news afterwards. An empty listing must be confirmed by a second one a poll interval later before it
+// counts as the baseline: else one false empty answer at the very first poll would turn a whole library into news. Where
+// something speaks against it, a total count above 0 or videos known from an earlier walk, it must last ten poll intervals.
 //
 // # Quota
 //
-// All requests of all sources that share an API key pass one [Account]: a token bucket at the configured rate. A throttle,
-// in whatever form, halves the rate and pauses the account for what the platform asks or a doubling backoff with full
-// jitter; quiet time brings the rate back, never above what is configured. A refused key, used up credits or a disabled
-// account stop the source's lanes: it probes once a minute.
+// All requests of all sources that share an API key pass one [Account], first come, first served, evenly spaced at the
+// configured rate. A throttle, in whatever form, halves the rate and pauses the account for what the platform asks (at most
+// five minutes) or a doubling backoff with full jitter; quiet time brings the rate back, never above what is configured. A
+// throttled page is asked for again in place. A refused key, used up credits or a disabled account stop the lanes of a source
+// that meets them: it probes once a minute.
 //
 // # Health
 //
 // A source that cannot be read is reported once as degraded and once as recovered, with a reason of a closed set, whatever
-// happens to the process in between.
+// happens to the process in between: what was last told is read back from the [Reporter] at start, and after a report that may
+// or may not have been stored. Trouble is three failed ticks in a row, or three doubtful sweeps, or at once an account that is
+// refused; the last is told even in the middle of another trouble. One good tick ends a trouble; a mismatch is ended by a sweep
+// that counts right, also after a restart.
+//
+// # What is not promised
+//
+// A video in flight that lies behind pages without any is seen by the next sweep, not by the next tick. Absence is not judged:
+// no video is ever reported as deleted here.
 package poller

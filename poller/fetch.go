@@ -83,11 +83,15 @@ func (r *runner) request(ctx context.Context, l lane, q memories.Query) (memorie
 	}
 	class := memories.ClassOf(err)
 	r.poller.metrics.request(r.Name, l, class)
-	if class == memories.ClassThrottled {
+	switch class {
+	case "":
+		r.Account.Answered()
+	case memories.ClassThrottled:
 		r.Account.Throttled(retryAfter(err))
-		r.log.Info("throttled by the platform", zap.Float64("rate", r.Account.Rate()), zap.Error(err))
-		return memories.Page{}, err
+		if times, worth := r.throttles.seen("", time.Now()); worth {
+			r.log.Info("throttled by the platform", zap.Float64("rate", r.Account.Rate()), zap.Int("times", times), zap.Error(err))
+		}
+	default: // says nothing about the quota
 	}
-	r.Account.Answered()
 	return page, err
 }

@@ -2,6 +2,7 @@ package poller
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,6 +17,7 @@ type Reason string
 // The reasons beside the classes of package memories.
 const (
 	ReasonCountMismatch Reason = "count_mismatch" // three sweeps in a row disagree with the platform's total count
+	ReasonEmpty         Reason = "empty"          // three sweeps in a row show none of the videos that are known
 	ReasonListing       Reason = "listing"        // pages arrive but make no whole: repeated, endless, another than asked for
 )
 
@@ -31,23 +33,36 @@ type Report struct {
 
 // Reporter tells the world about the health of sources, and remembers what it told.
 type Reporter interface {
+	// Report stores a report. After an error it may be stored or not: Last tells.
 	Report(ctx context.Context, r Report) error
-	// Last returns the newest report about a source; the zero Report when there is none.
+	// Last returns the newest report about a source; the zero Report when there is none. ErrUnreadable means that there is
+	// one that cannot be read, any other error that the store is away.
 	Last(ctx context.Context, source string) (Report, error)
 }
 
+const (
+	// troubleAfter is how many ticks must fail in a row before a source is degraded.
+	troubleAfter = 3
+	// doubtsAfter is how many complete sweeps in a row must be doubtful before a source is degraded.
+	doubtsAfter = 3
+)
+
 // health is what is known of a source's health.
 type health struct {
-	failures   int // failed ticks in a row
-	mismatches int // sweeps in a row that miscounted
-	since      time.Time
-	reason     Reason // of the latest failure; empty when the last tick went well
-	detail     string
+	failures int // failed ticks in a row
+	since    time.Time
+	reason   Reason // of the latest failure; empty when the last tick went well
+	detail   string
 
-	told    Report    // the newest report that was stored
-	holding time.Time // since when the engine has been away
-	logged  time.Time
-	repeats int
+	listed     bool // the newest listing was not empty
+	judged     bool // a complete sweep was compared with what the platform counts
+	doubts     int  // sweeps in a row that were doubtful
+	doubt      Reason
+	doubtSince time.Time
+
+	told  Report // the newest report that was stored
+	knows bool   // told is true
+	log   repeated
 }
 
 // refused reports whether the account itself is in trouble: polling on would only hammer.
@@ -55,9 +70,6 @@ func (h *health) refused() bool { return memories.Class(h.reason).Account() }
 
 // degraded reports whether the world was told of trouble.
 func (h *health) degraded() bool { return h.told.Reason != "" && !h.told.Recovered }
-
-func (h *health) counted()    { h.mismatches = 0 }
-func (h *health) miscounted() { h.mismatches++ }
 
 // failed notes a failed tick.
 func (h *health) failed(err error) {
@@ -70,6 +82,31 @@ func (h *health) failed(err error) {
 
 func (h *health) well() {
 	h.failures, h.reason, h.detail = 0, "", ""
+	h.log.over()
+}
+
+// judge notes what a complete sweep makes us doubt; empty is nothing.
+func (h *health) judge(doubt Reason) {
+	h.judged, h.listed = true, doubt != ReasonEmpty
+	if doubt == "" {
+		h.trust()
+		return
+	}
+	if h.doubts == 0 {
+		h.doubtSince = time.Now()
+	}
+	h.doubts++
+	h.doubt = doubt
+}
+
+func (h *health) trust() { h.doubts, h.doubt = 0, "" }
+
+// shown notes a listing that was not empty.
+func (h *health) shown() {
+	h.listed = true
+	if h.doubt == ReasonEmpty {
+		h.trust()
+	}
 }
 
 func reasonOf(err error) Reason {
@@ -80,52 +117,98 @@ func reasonOf(err error) Reason {
 	return Reason(class)
 }
 
-// verdict is what the world should believe now; empty is health.
-func (h *health) verdict() (Reason, string) {
+// verdict is what the world should believe now; no reason is health.
+func (h *health) verdict() Report {
 	switch {
 	case h.refused(), h.failures >= troubleAfter:
-		return h.reason, h.detail
-	case h.mismatches >= mismatchesAfter:
-		return ReasonCountMismatch, "complete sweeps do not show as many videos as the platform counts"
+		return Report{Reason: h.reason, Detail: h.detail, Since: diff.TimeOf(h.since)}
+	case h.doubts >= doubtsAfter:
+		return Report{Reason: h.doubt, Detail: doubtText(h.doubt), Since: diff.TimeOf(h.doubtSince)}
 	default:
-		return "", ""
+		return Report{}
+	}
+}
+
+func doubtText(doubt Reason) string {
+	if doubt == ReasonEmpty {
+		return "the listing is empty, though videos are known"
+	}
+	return "complete sweeps do not show as many videos as the platform counts"
+}
+
+// news is what the world has to be told, if anything. One trouble is told once; a refused account is told even in the middle
+// of another trouble, for it asks for a person.
+func (h *health) news() (Report, bool) {
+	v := h.verdict()
+	switch {
+	case v.Reason != "":
+		return v, !h.degraded() || h.refused() && !memories.Class(h.told.Reason).Account()
+	case h.degraded() && h.failures == 0 && h.disproved(h.told.Reason):
+		return Report{Recovered: true, Reason: h.told.Reason, Detail: "readable again", Since: h.told.Since}, true
+	default:
+		return Report{}, false
+	}
+}
+
+// disproved reports whether a tick that went well ends a trouble. What made us doubt must be seen to be otherwise: after a
+// restart nothing was seen yet.
+func (h *health) disproved(told Reason) bool {
+	switch told {
+	case ReasonCountMismatch:
+		return h.judged && h.doubts == 0
+	case ReasonEmpty:
+		return h.listed
+	default:
+		return true
 	}
 }
 
 // afterTick logs what went wrong, without repeating itself, and reports what the world should know.
 func (r *runner) afterTick(ctx context.Context, err error) {
 	h := &r.health
-	if err != nil {
-		before := h.reason
-		h.failed(err)
-		h.logFailure(r.log, before != h.reason, err)
-	} else {
+	if err == nil {
 		h.well()
+	} else {
+		h.failed(err)
+		if times, worth := h.log.seen(string(h.reason), time.Now()); worth {
+			r.log.Warn("poll failed", zap.Error(err), zap.Int("times", times))
+		}
 	}
-	reason, detail := h.verdict()
-	switch {
-	case reason != "" && (!h.degraded() || h.refused() && !memories.Class(h.told.Reason).Account()):
-		r.report(ctx, Report{Reason: reason, Detail: detail, Since: diff.TimeOf(h.begin())})
-	case reason == "" && h.degraded() && h.failures == 0:
-		r.report(ctx, Report{Recovered: true, Reason: h.told.Reason, Detail: "readable again", Since: h.told.Since})
+	if !r.recall(ctx) {
+		return
+	}
+	if rep, ok := h.news(); ok {
+		r.report(ctx, rep)
 	}
 }
 
-func (h *health) begin() time.Time {
-	if h.failures > 0 {
-		return h.since
+// recall learns what was last reported: at start, and after a report that may or may not have been stored.
+func (r *runner) recall(ctx context.Context) bool {
+	if r.health.knows {
+		return true
 	}
-	return time.Now()
+	last, err := r.poller.reporter.Last(ctx, r.Name)
+	if err != nil && !errors.Is(err, ErrUnreadable) {
+		r.reportFailed(ctx, "could not read the last report about the source", err)
+		return false
+	}
+	if err != nil {
+		r.log.Warn("the last report about the source cannot be read, taking it as healthy", zap.Error(err))
+	}
+	r.health.told, r.health.knows = last, true
+	return true
 }
 
-// report stores a report; one that could not be stored is tried again at the next tick.
+// report stores a report; one that could not be stored is decided again after the next tick.
 func (r *runner) report(ctx context.Context, rep Report) {
 	rep.Source, rep.At = r.Name, diff.TimeOf(time.Now())
 	if err := r.poller.reporter.Report(ctx, rep); err != nil {
-		r.log.Warn("could not report the source's health, trying again at the next poll", zap.Error(err))
+		r.health.knows = false
+		r.reportFailed(ctx, "could not report the source's health", err)
 		return
 	}
 	r.health.told = rep
+	r.reports.over()
 	fields := []zap.Field{zap.String("reason", string(rep.Reason)), zap.String("detail", rep.Detail)}
 	if rep.Recovered {
 		r.log.Info("source recovered", fields...)
@@ -134,30 +217,11 @@ func (r *runner) report(ctx context.Context, rep Report) {
 	r.log.Error("source degraded", fields...)
 }
 
-const repeatEvery = time.Minute
-
-// logFailure logs an error when it is new, and then once a minute with its count.
-func (h *health) logFailure(log *zap.Logger, changed bool, err error) {
-	h.repeats++
-	if !changed && time.Since(h.logged) < repeatEvery {
-		return
+func (r *runner) reportFailed(ctx context.Context, what string, err error) {
+	if ctx.Err() != nil {
+		return // our own doing
 	}
-	log.Warn("poll failed", zap.Error(err), zap.Int("times", h.repeats))
-	h.logged, h.repeats = time.Now(), 0
-}
-
-// held logs once that the engine is away.
-func (h *health) held(log *zap.Logger, err error) {
-	if h.holding.IsZero() {
-		h.holding = time.Now()
-		log.Warn("the log cannot be written, holding", zap.Error(err))
-	}
-}
-
-// released logs that the engine is back.
-func (h *health) released(log *zap.Logger) {
-	if !h.holding.IsZero() {
-		log.Info("the log is written again", zap.Duration("after", time.Since(h.holding)))
-		h.holding = time.Time{}
+	if times, worth := r.reports.seen(what, time.Now()); worth {
+		r.log.Warn(what+", trying again after the next poll", zap.Error(err), zap.Int("times", times))
 	}
 }

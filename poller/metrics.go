@@ -14,6 +14,7 @@ import (
 const outcomeOK = "ok"
 
 type metrics struct {
+	polls      *prometheus.CounterVec
 	requests   *prometheus.CounterVec
 	sweeps     *prometheus.CounterVec
 	lastSweep  *prometheus.GaugeVec
@@ -32,6 +33,9 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) *metrics {
 	f := promauto.With(reg)
 	return &metrics{
+		polls: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_polls_total", Help: "Ticks of a source, by outcome: ok, or failed when a page was missing after all tries.",
+		}, []string{"source", "outcome"}),
 		requests: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "vidbell_poll_requests_total", Help: "Requests to the platform, by lane and outcome (ok, or the class of the failure).",
 		}, []string{"source", "lane", "outcome"}),
@@ -77,6 +81,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 
 // addSource puts every counter of a source at zero, so that the first failure is an increase.
 func (m *metrics) addSource(name string, a *Account) {
+	for _, outcome := range []string{outcomeOK, string(outcomeFailed)} {
+		m.polls.WithLabelValues(name, outcome)
+	}
 	for _, l := range lanesOf() {
 		m.requests.WithLabelValues(name, string(l), outcomeOK)
 		for _, c := range memories.Classes() {
@@ -94,6 +101,9 @@ func (m *metrics) addSource(name string, a *Account) {
 	for _, v := range []*prometheus.CounterVec{m.mismatches, m.observes, m.unknown} {
 		v.WithLabelValues(name)
 	}
+	for _, st := range statuses() {
+		m.videos.WithLabelValues(name, st.String())
+	}
 	m.lastSweep.WithLabelValues(name)
 	m.lastPoll.WithLabelValues(name)
 	m.degraded.WithLabelValues(name)
@@ -109,9 +119,18 @@ func (m *metrics) request(source string, l lane, class memories.Class) {
 	m.requests.WithLabelValues(source, string(l), outcome).Inc()
 }
 
-func (m *metrics) swept(source string, mismatch bool) {
-	if mismatch {
-		m.mismatches.WithLabelValues(source).Inc()
+func (m *metrics) poll(source string, err error) {
+	outcome := outcomeOK
+	if err != nil {
+		outcome = string(outcomeFailed)
+	}
+	m.polls.WithLabelValues(source, outcome).Inc()
+}
+
+func (m *metrics) swept(source string, o outcome) {
+	m.sweeps.WithLabelValues(source, string(o)).Inc()
+	if o == outcomeComplete {
+		m.lastSweep.WithLabelValues(source).Set(float64(time.Now().UnixMilli()) / 1e3)
 	}
 }
 
@@ -127,6 +146,11 @@ func (m *metrics) change(source string, c diff.Change, now time.Time) {
 	m.detection.WithLabelValues(source).Observe(diff.TimeOf(now).Since(c.At).Seconds())
 }
 
+// statuses lists those that a known video can have.
+func statuses() []diff.Status {
+	return []diff.Status{diff.Processing, diff.Unknown, diff.Done, diff.Failed, diff.Deleted}
+}
+
 func (m *metrics) state(source string, s Status) {
 	for st, n := range s.Counts {
 		m.videos.WithLabelValues(source, st.String()).Set(float64(n))
@@ -136,7 +160,7 @@ func (m *metrics) state(source string, s Status) {
 	if s.Degraded != "" {
 		m.degraded.WithLabelValues(source).Set(1)
 	}
-	if s.LastError == "" && !s.LastPoll.IsZero() {
+	if s.LastError == "" && !s.NextPoll.IsZero() { // a tick has ended
 		m.lastPoll.WithLabelValues(source).Set(float64(s.LastPoll.UnixMilli()) / 1e3)
 	}
 }

@@ -69,6 +69,10 @@ func New(cfg Config) (*Poller, error) {
 		metrics: newMetrics(cfg.Registerer), status: make(map[string]Status),
 	}
 	names := make(map[string]bool)
+	sharers := make(map[*Account]int)
+	for _, s := range cfg.Sources {
+		sharers[s.Account]++
+	}
 	for _, s := range cfg.Sources {
 		s = s.withDefaults()
 		if err := s.validate(); err != nil {
@@ -79,8 +83,9 @@ func New(cfg Config) (*Poller, error) {
 		}
 		names[s.Name] = true
 		p.metrics.addSource(s.Name, s.Account)
+		p.status[s.Name] = Status{Source: s.Name, Rate: s.Account.Rate()}
 		p.runners = append(p.runners, &runner{
-			Source: s, poller: p, log: cfg.Logger.With(zap.String("source", s.Name)),
+			Source: s, poller: p, log: cfg.Logger.With(zap.String("source", s.Name)), sharers: sharers[s.Account],
 			schedule: schedule{base: s.PollInterval, max: s.MaxInterval},
 		})
 	}
@@ -94,13 +99,9 @@ func (p *Poller) Load(ctx context.Context) error {
 		if err := r.load(ctx); err != nil {
 			return err
 		}
-		last, err := p.reporter.Last(ctx, r.Name)
-		if err != nil {
-			r.log.Warn("the last report about the source cannot be read, taking it as healthy", zap.Error(err))
-		}
-		r.health.told = last
-		r.health.released(r.log)
-		r.publishStatus(time.Time{}, 0, nil)
+		r.recall(ctx)
+		r.released()
+		r.publishStatus(time.Time{}, nil)
 		r.log.Info("state loaded", zap.Int("videos", r.state.Len()), zap.Int("in_flight", r.state.InFlight()),
 			zap.Bool("baseline", r.state.BaselineAt != 0))
 	}
@@ -148,17 +149,15 @@ func (p *Poller) Status() []Status {
 	return all
 }
 
-func (r *runner) publishStatus(polled time.Time, next time.Duration, err error) {
+// publishStatus shows what the source is doing. next and err are those of the tick that ended; both are empty before that.
+func (r *runner) publishStatus(next time.Time, err error) {
 	meaning, why := r.Words.Parse(r.state.Evidence)
 	s := Status{
 		Source: r.Name, Videos: r.state.Len(), Counts: make(map[diff.Status]int), InFlight: r.state.InFlight(),
-		BaselineAt: r.state.BaselineAt.Time(), Parse: meaning.String(), ParseWhy: why, LastPoll: polled,
+		BaselineAt: r.state.BaselineAt.Time(), Parse: meaning.String(), ParseWhy: why, LastPoll: r.polled, NextPoll: next,
 		Rate: r.Account.Rate(),
 	}
-	if !polled.IsZero() {
-		s.NextPoll = polled.Add(next)
-	}
-	for _, st := range []diff.Status{diff.Processing, diff.Unknown, diff.Done, diff.Failed, diff.Deleted} {
+	for _, st := range statuses() {
 		s.Counts[st] = r.state.Count(st)
 	}
 	if err != nil {
@@ -171,8 +170,4 @@ func (r *runner) publishStatus(polled time.Time, next time.Duration, err error) 
 	r.poller.mu.Lock()
 	r.poller.status[r.Name] = s
 	r.poller.mu.Unlock()
-}
-
-func isWalkError(err error) bool {
-	return errors.Is(err, errPageRepeated) || errors.Is(err, errOtherPage) || errors.Is(err, errEndless)
 }

@@ -1,7 +1,6 @@
 package poller
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -28,11 +27,13 @@ type sweep struct {
 	pages    int // read so far
 	received int // items, repeated ones counted again
 	unique   int // different ids
-	skipped  int
-	total    int64 // as the platform last said; -1 unknown
+	skipped  int // items without an id
+	first    int64
+	total    int64 // first and latest total count that the platform named; -1 unknown
+	news     int   // videos not known before that were seen since it began, by any lane
 	ended    bool  // the last page was the end
 
-	ids   map[string]struct{}
+	ids   map[uint64]struct{} // hashes: a walk may show a million ids
 	seen  map[uint64]struct{} // hashes of pages
 	seed  maphash.Seed
 	bound int
@@ -44,57 +45,73 @@ var (
 	errEndless      = errors.New("the listing does not end")
 )
 
-// slackPages is how many pages more than the total count asks for a walk may take.
-const slackPages = 50
+func isWalkError(err error) bool {
+	return errors.Is(err, errPageRepeated) || errors.Is(err, errOtherPage) || errors.Is(err, errEndless)
+}
 
-// add takes a page into the walk and decides whether it was the end.
-func (w *sweep) add(n int, page memories.Page, size int) error {
+const (
+	// slackPages is how many pages more than the total count asks for a walk may take.
+	slackPages = 50
+	// maxPages bounds a walk where the platform names no total count: four million videos.
+	maxPages = 20_000
+)
+
+func newSweep(number uint32) *sweep {
+	return &sweep{
+		number: number, started: time.Now(), first: -1, total: -1,
+		ids: make(map[uint64]struct{}), seen: make(map[uint64]struct{}), seed: maphash.MakeSeed(),
+	}
+}
+
+// add takes the next page into the walk and decides whether it was the end.
+func (w *sweep) add(page memories.Page, size int) error {
+	n := w.pages + 1
 	if page.Number != 0 && page.Number != n && page.Received > 0 {
 		return fmt.Errorf("list page %d: %w (%d)", n, errOtherPage, page.Number)
 	}
-	if err := w.once(page); err != nil {
-		return fmt.Errorf("list page %d: %w", n, err)
+	if page.Received > 0 && !w.take(page) {
+		return fmt.Errorf("list page %d: %w", n, errPageRepeated)
 	}
 	w.pages = n
 	w.received += page.Received
 	w.skipped += page.Skipped
-	w.total = page.Total
+	w.count(page)
 	w.ended = w.isEnd(page, size)
-	w.bound = max(w.bound, w.expectedPages(size, 0)+slackPages)
-	if !w.ended && w.total >= 0 && n > 2*w.bound {
+	if !w.ended && w.isEndless(size) {
 		return fmt.Errorf("list page %d: %w", n, errEndless)
 	}
 	return nil
 }
 
-// once refuses a page that came before: a platform that ignores the page number would be walked for ever.
-func (w *sweep) once(page memories.Page) error {
-	if w.seen == nil {
-		w.seen, w.ids, w.seed = make(map[uint64]struct{}), make(map[string]struct{}), maphash.MakeSeed()
-	}
+// take notes the ids of a page. It reports false for a page that came before: a platform that ignores the page number would
+// be walked for ever.
+func (w *sweep) take(page memories.Page) bool {
 	var h maphash.Hash
 	h.SetSeed(w.seed)
 	for _, v := range page.Videos {
 		_, _ = h.WriteString(v.VideoNo) // never fails
 		_ = h.WriteByte(0)
-		if _, known := w.ids[v.VideoNo]; !known {
-			w.ids[v.VideoNo] = struct{}{}
-			w.unique++
-		}
+		w.ids[maphash.String(w.seed, v.VideoNo)] = struct{}{}
 	}
-	if page.Received == 0 {
-		return nil
-	}
+	w.unique = len(w.ids)
 	sum := h.Sum64()
-	if _, again := w.seen[sum]; again {
-		return errPageRepeated
-	}
+	_, again := w.seen[sum]
 	w.seen[sum] = struct{}{}
-	return nil
+	return !again
 }
 
-// isEnd decides whether a page is the last. A short page is the end only if the platform did not simply cap the page below
-// what we asked for: its own page size and its total count tell.
+// count keeps the total counts. An empty page past the first may be past the end, where a platform may count nothing.
+func (w *sweep) count(page memories.Page) {
+	if w.pages == 1 {
+		w.first = page.Total
+	}
+	if w.pages == 1 || page.Received > 0 {
+		w.total = page.Total
+	}
+}
+
+// isEnd decides whether a page is the last. A short page is the end only if the total count bears it out: the platform may
+// cap its pages below what we asked for, with or without saying so, or cut one short.
 func (w *sweep) isEnd(page memories.Page, size int) bool {
 	if page.Received == 0 {
 		return true
@@ -102,15 +119,15 @@ func (w *sweep) isEnd(page memories.Page, size int) bool {
 	if page.Size > 0 {
 		size = min(size, page.Size)
 	}
-	if page.Received >= size {
-		return false
+	return page.Received < size && int64(w.unique+w.skipped) == page.Total
+}
+
+func (w *sweep) isEndless(size int) bool {
+	if w.total < 0 {
+		return w.pages > max(w.bound, maxPages)
 	}
-	switch {
-	case page.Total >= 0:
-		return int64(w.received) >= page.Total
-	default:
-		return page.Size > 0
-	}
+	w.bound = max(w.bound, 2*(w.expectedPages(size, 0)+slackPages))
+	return w.pages > w.bound
 }
 
 // expectedPages is how many pages the whole walk takes, by the total count or by what is known.
@@ -126,13 +143,25 @@ func (w *sweep) expectedPages(size, known int) int {
 	return int((videos + per - 1) / per)
 }
 
-func (r *runner) beginSweep() {
+// miscounts reports whether the walk saw another number of videos than the platform counts. seen are those that any lane saw
+// since it began. What was deleted meanwhile may have been seen before, or have pulled others out of its way.
+func (w *sweep) miscounts(seen int) bool {
+	if w.total < 0 {
+		return false
+	}
+	deleted := max(0, w.first+int64(w.news)-w.total)
+	off := int64(max(w.unique, seen)) - w.total
+	return off > deleted || -off > deleted
+}
+
+// nextSweep numbers a walk that may become a sweep.
+func (r *runner) nextSweep() *sweep {
 	r.sweeps++
-	r.sweep = &sweep{number: r.sweeps, started: time.Now(), total: -1}
+	return newSweep(r.sweeps)
 }
 
 // completeSweep ends a walk that came to its end, and compares what it saw with what the platform counts.
-func (r *runner) completeSweep(ctx context.Context) {
+func (r *runner) completeSweep() {
 	w := r.sweep
 	r.sweepDue = w.started.Add(r.SweepInterval)
 	if w.skipped > 0 {
@@ -140,27 +169,20 @@ func (r *runner) completeSweep(ctx context.Context) {
 		return
 	}
 	r.endSweep(outcomeComplete, "")
-	// Another lane may have seen a video that slipped past this one.
 	seen := max(w.unique, r.state.SeenIn(w.number))
-	mismatch := w.total >= 0 && int64(seen) != w.total
-	r.poller.metrics.swept(r.Name, mismatch)
-	if !mismatch {
-		r.health.counted()
+	if !w.miscounts(seen) {
+		r.health.judge("")
 		return
 	}
-	r.health.miscounted()
+	r.health.judge(ReasonCountMismatch)
+	r.poller.metrics.mismatches.WithLabelValues(r.Name).Inc()
 	r.log.Debug("sweep and total count disagree", zap.Int("seen", seen), zap.Int64("total", w.total))
-	if ctx.Err() == nil && r.health.mismatches == mismatchesAfter {
-		r.log.Warn("three sweeps in a row disagree with the platform's total count", zap.Int("seen", seen), zap.Int64("total", w.total))
-	}
 }
 
+// endSweep drops the walk under way.
 func (r *runner) endSweep(o outcome, why string) {
-	r.poller.metrics.sweeps.WithLabelValues(r.Name, string(o)).Inc()
-	if o == outcomeComplete {
-		now := time.Now()
-		r.poller.metrics.lastSweep.WithLabelValues(r.Name).Set(float64(now.UnixMilli()) / 1e3)
-	} else {
+	r.poller.metrics.swept(r.Name, o)
+	if o != outcomeComplete {
 		r.log.Debug("sweep ended early", zap.String("outcome", string(o)), zap.String("why", why), zap.Int("pages", r.sweep.pages))
 	}
 	r.sweep = nil
