@@ -22,7 +22,10 @@ const (
 	startTimeout = 2 * time.Minute
 	// memoryStore bounds what consumers of other services may keep in memory.
 	memoryStore = 64 << 20
-	listenOff   = "off"
+	// diskStore is no bound of ours. Left to itself the server takes three quarters of what is free at the start for one, and
+	// refuses a stream whose own bound is larger, however little it will hold: on a small volume it would not start.
+	diskStore = 1 << 50
+	listenOff = "off"
 	// privateInbox is where answers to this process arrive. Listeners may subscribe to _INBOX.> alone.
 	privateInbox = "_VIDBELL_INBOX"
 )
@@ -116,7 +119,7 @@ func (e *embedded) stop() {
 
 func serverOptions(cfg Config) (*server.Options, error) {
 	opts := &server.Options{
-		ServerName: "vidbell", NoSigs: true, JetStream: true, JetStreamMaxMemory: memoryStore,
+		ServerName: "vidbell", NoSigs: true, JetStream: true, JetStreamMaxMemory: memoryStore, JetStreamMaxStore: diskStore,
 		StoreDir: filepath.Join(cfg.DataDir, "jetstream"), SyncAlways: true, DontListen: true,
 		DisableShortFirstPing: true,
 	}
