@@ -74,7 +74,10 @@ func (s *service) close() {
 
 // ready are the checks behind /readyz.
 func (s *service) ready() []web.Check {
-	up, _ := s.engine.Ready()
+	up, why := s.engine.Ready()
+	if !up {
+		s.log.Debug("not ready", zap.String("engine", why))
+	}
 	state := web.Check{Name: "state", OK: s.loaded.Load()}
 	if !state.OK {
 		state.Detail = "not loaded yet"
@@ -87,7 +90,7 @@ func engineDetail(up bool) string {
 	if up {
 		return ""
 	}
-	return "not connected"
+	return "not connected, or not able to write"
 }
 
 // run serves until ctx ends or a part fails for good.
@@ -149,10 +152,12 @@ func (s *service) work(ctx context.Context, httpDone <-chan error) error {
 	deliverCtx, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDelivering()
 	delivered := background(deliverCtx, s.deliver)
+	watched := background(ctx, s.engine.Watch)
 
 	var first error
 	select {
 	case first = <-polled:
+	case first = <-watched:
 	case first = <-delivered:
 	case first = <-httpDone: // nil, and never, without HTTP
 	}
@@ -163,7 +168,7 @@ func (s *service) work(ctx context.Context, httpDone <-chan error) error {
 	stop()
 	pollErr := drain(polled)
 	stopDelivering()
-	return errors.Join(first, pollErr, drain(delivered))
+	return errors.Join(first, pollErr, drain(watched), drain(delivered))
 }
 
 // background runs a part and closes its channel after its one result.

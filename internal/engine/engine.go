@@ -109,6 +109,11 @@ func (e *Engine) Embedded() bool { return e.embedded != nil }
 
 // Ready says whether the engine can be used right now, and if not, why.
 func (e *Engine) Ready() (bool, string) {
+	if e.embedded != nil {
+		if err := e.embedded.health(); err != nil {
+			return false, err.Error()
+		}
+	}
 	if e.Conn.IsConnected() {
 		return true, "connected to " + e.Conn.ConnectedServerVersion()
 	}

@@ -1,0 +1,46 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// watchEvery is how often the embedded server is asked for its health.
+const watchEvery = time.Second
+
+// Watch returns an *Error when the embedded server can no longer write what it is given: the disk is full or broken. The
+// server never writes to that stream again, even when there is room, so the process has to start anew. For an external
+// server, which somebody else looks after, Watch only waits for ctx. It returns nil when ctx ends.
+func (e *Engine) Watch(ctx context.Context) error {
+	if e.embedded == nil {
+		<-ctx.Done()
+		return nil
+	}
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := e.embedded.health(); err != nil {
+			return &Error{
+				Setting: "VIDBELL_DATA_DIR", Problem: "the log can no longer be written", Err: err,
+				Hint: "make room or mend the disk and start again; what was acknowledged is kept",
+			}
+		}
+	}
+}
+
+func (e *embedded) health() error {
+	status := e.server.Healthz(&server.HealthzOptions{})
+	if status.StatusCode == http.StatusOK || status.StatusCode == 0 {
+		return nil
+	}
+	return errors.New(status.Error)
+}
