@@ -29,8 +29,9 @@ type delivery struct {
 	stored      time.Time
 	taken       time.Time
 
-	conn  *nats.Conn
-	reply atomic.Pointer[string]
+	conn     *nats.Conn
+	reply    atomic.Pointer[string]
+	answered atomic.Bool
 }
 
 func newDelivery(conn *nats.Conn, msg *nats.Msg, meta *nats.MsgMetadata, now time.Time) *delivery {
@@ -74,9 +75,20 @@ func (d *delivery) later(wait time.Duration) {
 	d.answer(fmt.Appendf(nil, "%s {\"delay\": %d}", ackNak, wait.Nanoseconds()))
 }
 
-// working keeps the engine from handing the delivery out a second time while it is held here.
-func (d *delivery) working() { d.answer(ackProgress) }
+// working keeps the engine from handing the delivery out a second time while it is held here. Sent behind a delay, it would
+// cut the delay short.
+func (d *delivery) working() {
+	if !d.answered.Load() {
+		d.publish(ackProgress)
+	}
+}
 
-// answer fails only when the connection is closed for good, or a reconnection has buffered all it can. Either way the engine
+// answer is the last word on this handing out; the engine may hand the delivery out again at once.
+func (d *delivery) answer(text []byte) {
+	d.answered.Store(true)
+	d.publish(text)
+}
+
+// publish fails only when the connection is closed for good, or a reconnection has buffered all it can. Either way the engine
 // hears nothing and hands the message out again: nothing is lost by ignoring it.
-func (d *delivery) answer(text []byte) { _ = d.conn.Publish(*d.reply.Load(), text) }
+func (d *delivery) publish(text []byte) { _ = d.conn.Publish(*d.reply.Load(), text) }

@@ -232,17 +232,17 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	all.Go(func() { d.watchPending(ctx) })
 	all.Wait()
 	d.transport.CloseIdleConnections()
-	return d.flush()
+	d.flush()
+	return nil
 }
 
 // flush sees the last answers to the engine off: the caller closes the connection next.
-func (d *Dispatcher) flush() error {
+func (d *Dispatcher) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), flushWait)
 	defer cancel()
 	if err := d.config.JetStream.Conn().FlushWithContext(ctx); err != nil {
 		d.config.Logger.Warn("last webhook acknowledgements may be lost, their deliveries are repeated", zap.Error(err))
 	}
-	return nil
 }
 
 // Enable opens an endpoint that a 410 disabled or a Retry-After paused. Its backlog is delivered.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -39,6 +40,7 @@ type engine struct {
 	tb     testing.TB
 	dir    string
 	server *server.Server
+	pipe   *pipe
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	names  notify.Names
@@ -77,6 +79,21 @@ func (e *engine) start() {
 }
 
 func (e *engine) open() error {
+	e.pipe = &pipe{}
+	if err := e.boot(); err != nil {
+		return err
+	}
+	conn, err := nats.Connect("", nats.InProcessServer(e.pipe), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	if err != nil {
+		return err
+	}
+	js, err := jetstream.New(conn)
+	e.conn, e.js = conn, js
+	return err
+}
+
+// boot starts a server on the engine's directory; a connection that lost the one before finds it.
+func (e *engine) boot() error {
 	s, err := server.NewServer(&server.Options{
 		ServerName: "test", DontListen: true, JetStream: true, StoreDir: e.dir, SyncAlways: true, NoSigs: true, NoLog: true,
 	})
@@ -87,13 +104,37 @@ func (e *engine) open() error {
 	if !s.ReadyForConnections(patience) {
 		return errors.New("the engine did not start")
 	}
-	conn, err := nats.Connect("", nats.InProcessServer(s), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
-	if err != nil {
-		return err
+	e.server = s
+	e.pipe.lead(s)
+	return nil
+}
+
+// halt stops the server and leaves the connection to it broken, as when an external engine goes away.
+func (e *engine) halt() {
+	e.pipe.lead(nil)
+	e.server.Shutdown()
+	e.server.WaitForShutdown()
+}
+
+// pipe connects to whichever server there is.
+type pipe struct {
+	mu     sync.Mutex
+	server *server.Server
+}
+
+func (p *pipe) lead(s *server.Server) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.server = s
+}
+
+func (p *pipe) InProcessConn() (net.Conn, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.server == nil {
+		return nil, errors.New("the engine is away")
 	}
-	js, err := jetstream.New(conn)
-	e.server, e.conn, e.js = s, conn, js
-	return err
+	return p.server.InProcessConn()
 }
 
 func (e *engine) stop() {

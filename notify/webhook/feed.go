@@ -2,9 +2,7 @@ package webhook
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -14,12 +12,9 @@ import (
 )
 
 const (
-	pullExpires   = 30 * time.Second
-	pullHeartbeat = 5 * time.Second
-	pullSilence   = 2*pullHeartbeat + time.Second // then the request is taken for lost
-	drainWait     = 2 * time.Second               // for what is on its way to us when we stop
-	backoffFirst  = 100 * time.Millisecond
-	backoffMost   = 5 * time.Second
+	drainWait    = 2 * time.Second // for what is on its way to us when we stop
+	backoffFirst = 100 * time.Millisecond
+	backoffMost  = 5 * time.Second
 )
 
 // feed brings a lane the deliveries of one stream. It speaks the pull protocol itself, because an iterator of the client
@@ -36,19 +31,19 @@ type feed struct {
 	stream   string
 	consumer string
 	filters  []string
+	next     string        // subject of pull requests
 	floor    atomic.Uint64 // every event up to it is acknowledged
 	limit    int           // of held and asked for together
 
 	sub       *nats.Subscription // nil while the lane is closed or the engine away
 	inbox     string
-	open      context.Context // ends when sub is given up
-	shut      context.CancelFunc
-	asked     int // messages that the engine still owes us
+	shut      chan struct{} // closed when sub is given up
+	asked     int           // messages that the engine still owes us
 	heard     time.Time
 	held      map[uint64]*delivery
 	suspects  uint64 // up to this sequence the engine's count of deliveries starts over
 	arrivals  chan *nats.Msg
-	finished  chan uint64
+	finished  chan *delivery
 	drained   chan struct{}
 	draining  int
 	repaired  chan error
@@ -63,10 +58,11 @@ func newFeed(l *lane, js jetstream.JetStream, stream, consumer string, filters [
 	limit := l.target.InFlight + max(1, l.target.InFlight/2)
 	return &feed{
 		lane: l, js: js, conn: js.Conn(), stream: stream, consumer: consumer, filters: filters, limit: limit,
+		next:     nextSubject(js, stream, consumer),
 		log:      l.log.With(zap.String("stream", stream)),
 		held:     make(map[uint64]*delivery, limit),
 		arrivals: make(chan *nats.Msg, 4*limit+64), // a reset may have two requests answered at once, and there are heartbeats
-		finished: make(chan uint64, limit),
+		finished: make(chan *delivery, limit),
 		drained:  make(chan struct{}, 16),
 		repaired: make(chan error, 1),
 	}
@@ -90,8 +86,8 @@ func (f *feed) run(ctx, hard context.Context) {
 		select {
 		case msg := <-f.arrivals:
 			f.take(hard, msg)
-		case seq := <-f.finished:
-			delete(f.held, seq)
+		case d := <-f.finished:
+			f.release(d)
 		case <-tick.C:
 			f.keepAlive()
 		case <-changed:
@@ -101,7 +97,7 @@ func (f *feed) run(ctx, hard context.Context) {
 		case err := <-f.repaired:
 			f.afterRepair(err)
 		case <-f.drained:
-			f.draining--
+			f.draining = max(0, f.draining-1)
 		case <-stop:
 			stop, giveUp = nil, time.After(drainWait)
 		case <-giveUp:
@@ -139,36 +135,6 @@ func (f *feed) steer(ctx context.Context, wake *time.Timer) (changed <-chan stru
 	return changed
 }
 
-func (f *feed) begin(now time.Time) {
-	inbox := f.conn.NewInbox()
-	sub, err := f.conn.ChanSubscribe(inbox, f.arrivals)
-	if err != nil {
-		f.fail(err)
-		return
-	}
-	f.sub, f.inbox, f.asked, f.heard = sub, inbox, 0, now
-	f.open, f.shut = context.WithCancel(context.Background())
-	f.lane.showState()
-}
-
-// close gives the subscription up. What the engine sent before it learns of that still arrives, and is handed back.
-func (f *feed) close() {
-	if f.sub == nil {
-		return
-	}
-	f.shut()
-	f.sub.SetClosedHandler(func(string) {
-		select {
-		case f.drained <- struct{}{}:
-		default:
-		}
-	})
-	if f.sub.Drain() == nil {
-		f.draining++
-	}
-	f.sub, f.asked = nil, 0
-}
-
 func (f *feed) reset() {
 	f.close()
 	f.retryAt = time.Time{}
@@ -181,47 +147,6 @@ func (f *feed) fail(err error) {
 	f.backoff = min(max(2*f.backoff, backoffFirst), backoffMost)
 	f.retryAt = time.Now().Add(f.backoff)
 	f.lane.trouble(err)
-}
-
-type pullRequest struct {
-	Batch     int           `json:"batch"`
-	Expires   time.Duration `json:"expires"`
-	Heartbeat time.Duration `json:"idle_heartbeat"`
-}
-
-// ask requests as many messages as there is room for, a few at a time: each request costs the engine as much as a message.
-func (f *feed) ask(now time.Time) {
-	room := f.limit - len(f.held) - f.asked
-	if f.sub == nil || room < max(1, f.limit/4) {
-		return
-	}
-	request, err := json.Marshal(pullRequest{Batch: room, Expires: pullExpires, Heartbeat: pullHeartbeat})
-	if err != nil {
-		f.fail(err)
-		return
-	}
-	if err := f.conn.PublishRequest(f.nextSubject(), f.inbox, request); err != nil {
-		f.fail(err)
-		return
-	}
-	if f.asked == 0 {
-		f.heard = now
-	}
-	f.asked += room
-}
-
-func (f *feed) nextSubject() string {
-	prefix := jetstream.DefaultAPIPrefix
-	switch opts := f.js.Options(); {
-	case opts.Domain != "":
-		prefix = "$JS." + opts.Domain + ".API."
-	case opts.APIPrefix != "":
-		prefix = opts.APIPrefix
-		if prefix[len(prefix)-1] != '.' {
-			prefix += "."
-		}
-	}
-	return prefix + "CONSUMER.MSG.NEXT." + f.stream + "." + f.consumer
 }
 
 // take starts a delivery, or reads what the engine has to say about a request.
@@ -241,7 +166,7 @@ func (f *feed) take(hard context.Context, msg *nats.Msg) {
 	f.alive(now)
 	f.asked = max(0, f.asked-1)
 	seq := meta.Sequence.Stream
-	if known := f.held[seq]; known != nil { // our sign of life was lost; the attempt under way answers for this one as well
+	if known := f.held[seq]; known != nil && !known.answered.Load() { // our sign of life was lost; the attempt under way answers for this one as well
 		known.reply.Store(&msg.Reply)
 		return
 	}
@@ -254,7 +179,7 @@ func (f *feed) take(hard context.Context, msg *nats.Msg) {
 		d.handed++
 	}
 	f.held[seq] = d
-	go f.deliver(f.open, hard, d)
+	go f.deliver(hard, f.shut, d)
 }
 
 // alive notes that the engine does what it should.
@@ -266,32 +191,15 @@ func (f *feed) alive(now time.Time) {
 	}
 }
 
-func (f *feed) deliver(open, hard context.Context, d *delivery) {
-	f.lane.deliver(open, hard, d)
-	f.finished <- d.seq
+func (f *feed) deliver(ctx context.Context, shut <-chan struct{}, d *delivery) {
+	f.lane.deliver(ctx, shut, d)
+	f.finished <- d
 }
 
-var (
-	errConsumerGone = errors.New("the durable consumer is gone")
-	errNoAnswer     = errors.New("the engine does not answer")
-)
-
-// status handles the protocol's control messages. Those of a request that was given up mean nothing any more.
-func (f *feed) status(code string, msg *nats.Msg) {
-	if f.sub == nil || msg.Subject != f.inbox {
-		return
-	}
-	f.heard = time.Now()
-	owed, err := strconv.Atoi(firstHeader(msg.Header, "Nats-Pending-Messages"))
-	switch {
-	case code == "100": // heartbeat
-		f.alive(f.heard)
-	case code == "503":
-		f.fail(errNoAnswer)
-	case err == nil: // the request ended, and this is what is left of it
-		f.asked = max(0, f.asked-owed)
-	default:
-		f.fail(errors.New("pull request refused: " + firstHeader(msg.Header, "Description")))
+// release lets go of a delivery that was answered for, unless the engine has been quick to hand it out again.
+func (f *feed) release(d *delivery) {
+	if f.held[d.seq] == d {
+		delete(f.held, d.seq)
 	}
 }
 

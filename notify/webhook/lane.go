@@ -2,13 +2,11 @@ package webhook
 
 import (
 	"context"
-	"strconv"
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"vidbell/notify"
 )
@@ -48,9 +46,9 @@ type lane struct {
 	troubles repeats // the engine's, not the receiver's
 }
 
-// deliver sees one delivery through: recall, attempt, settle. open ends when the lane closes, and what has not started by then
-// goes back; hard ends only with the grace period.
-func (l *lane) deliver(open, hard context.Context, d *delivery) {
+// deliver sees one delivery through: recall, attempt, settle. When shut is closed, what has not started goes back; ctx ends
+// only with the grace period, and breaks off what has.
+func (l *lane) deliver(ctx context.Context, shut <-chan struct{}, d *delivery) {
 	past, ok := l.recall(d)
 	if !ok {
 		return
@@ -59,13 +57,13 @@ func (l *lane) deliver(open, hard context.Context, d *delivery) {
 		l.buryAndFinish(d, past)
 		return
 	}
-	release, ok := l.acquire(open)
+	release, ok := l.acquire(shut)
 	if !ok {
 		d.handBack()
 		return
 	}
 	l.metrics.inFlight.Inc()
-	out := l.sender.send(hard, l.target, d.id, d.body)
+	out := l.sender.send(ctx, l.target, d.id, d.body)
 	l.metrics.inFlight.Dec()
 	next := l.decide(past, out)
 	l.heed(next) // before the place comes free: who waits for it must not slip through
@@ -109,13 +107,13 @@ func (l *lane) wasUnfinished(id string) bool {
 
 // acquire waits for a place in the lane and then for one under the global limit. Each lane has one exchange that the global
 // limit does not count, so that hanging endpoints, however many, cannot stop the others altogether.
-func (l *lane) acquire(open context.Context) (release func(), ok bool) {
+func (l *lane) acquire(shut <-chan struct{}) (release func(), ok bool) {
 	select {
 	case l.slots <- struct{}{}:
-	case <-open.Done():
+	case <-shut:
 		return nil, false
 	}
-	if open.Err() != nil || !l.gate.open(l.now()) { // the lane closed while this one waited
+	if closed(shut) || !l.gate.open(l.now()) { // while this one waited
 		<-l.slots
 		return nil, false
 	}
@@ -129,9 +127,18 @@ func (l *lane) acquire(open context.Context) (release func(), ok bool) {
 		return l.releaseOwn, true
 	case l.global <- struct{}{}:
 		return l.releaseGlobal, true
-	case <-open.Done():
+	case <-shut:
 		<-l.slots
 		return nil, false
+	}
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -228,90 +235,6 @@ func (l *lane) succeed(d *delivery, past record, out outcome) {
 	l.forget(past)
 }
 
-// pauseKept is the least change of a pause worth a write: sixteen answers in a row ask for about the same moment.
-const pauseKept = time.Second
-
-func (l *lane) pause(until time.Time, status int, now time.Time) {
-	l.holdMu.Lock()
-	defer l.holdMu.Unlock()
-	if later := l.gate.pause(until); later < pauseKept {
-		return
-	}
-	l.showState()
-	if n, ok := l.pauses.hit(strconv.Itoa(status), now); ok {
-		l.log.Info("webhook endpoint asked for a pause", zap.Int("status", status), zap.Time("until", until), zap.Int("count", n))
-	}
-	l.keepHold(hold{Until: until, Since: now, Status: status, URLHash: l.target.urlHash})
-}
-
-// disable closes the lane after a 410: the receiver says that it is gone for good.
-func (l *lane) disable(status int, now time.Time) {
-	l.holdMu.Lock()
-	defer l.holdMu.Unlock()
-	if !l.gate.disable() {
-		return
-	}
-	l.showState()
-	l.log.Error("webhook endpoint disabled, its events are kept",
-		zap.Int("status", status), zap.String("to_resume", "change the endpoint's URL or enable it"))
-	l.keepHold(hold{Disabled: true, Since: now, Status: status, URLHash: l.target.urlHash})
-}
-
-func (l *lane) keepHold(h hold) {
-	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
-	defer cancel()
-	if err := l.records.saveHold(ctx, l.target.Name, h); err != nil {
-		l.trouble(err)
-	}
-}
-
-// enable opens the lane again, whatever closed it.
-func (l *lane) enable(ctx context.Context) error {
-	l.holdMu.Lock()
-	defer l.holdMu.Unlock()
-	if err := l.records.dropHold(ctx, l.target.Name); err != nil {
-		return err
-	}
-	l.gate.enable()
-	l.showState()
-	l.log.Info("webhook endpoint enabled")
-	return nil
-}
-
-func (l *lane) showState() { l.metrics.enter(l.gate.name(l.now())) }
-
-// restore brings back what an earlier run knew: the hold, unless the URL is another one now, and which events have records.
-func (l *lane) restore(ctx context.Context) error {
-	l.holdMu.Lock()
-	defer l.holdMu.Unlock()
-	defer l.showState()
-	unfinished, err := l.records.unfinished(ctx, l.target.Name)
-	if err != nil {
-		return err
-	}
-	delete(unfinished, holdKey)
-	l.mu.Lock()
-	l.unfinished = unfinished
-	l.mu.Unlock()
-	h, err := l.records.loadHold(ctx, l.target.Name)
-	if err != nil {
-		return err
-	}
-	switch {
-	case h.Since.IsZero():
-		return nil
-	case h.URLHash != l.target.urlHash:
-		l.log.Info("webhook endpoint has a new URL, its hold is lifted")
-		return l.records.dropHold(ctx, l.target.Name)
-	case h.Disabled:
-		l.gate.disable()
-		l.log.Error("webhook endpoint is still disabled, its events are kept", zap.Int("status", h.Status), zap.Time("since", h.Since))
-	case h.Until.After(l.now()):
-		l.gate.pause(h.Until)
-	}
-	return nil
-}
-
 // save writes the attempt record. When the engine will not have it, the attempt goes uncounted: the delivery is then tried
 // more often than its schedule says, never less.
 func (l *lane) save(d *delivery, r *record) {
@@ -354,34 +277,5 @@ func (l *lane) forget(r record) {
 	defer cancel()
 	if err := l.records.drop(ctx, r); err != nil {
 		l.trouble(err)
-	}
-}
-
-func (l *lane) fail(d *delivery, r record, next string) {
-	fields := func() []zap.Field {
-		return []zap.Field{
-			zap.String("event_id", d.id), zap.Int("attempt", r.Attempts), zap.String("class", string(r.LastClass)),
-			zap.Int("status", r.LastStatus), zap.String("detail", r.LastDetail), zap.String("next_in", next),
-		}
-	}
-	if n, ok := l.failures.hit(string(r.LastClass)+strconv.Itoa(r.LastStatus), l.now()); ok {
-		l.log.Warn("webhook attempt failed", append(fields(), zap.Int("count", n))...)
-		return
-	}
-	if c := l.log.Check(zap.DebugLevel, "webhook attempt failed"); c != nil {
-		c.Write(fields()...)
-	}
-}
-
-// trouble reports a failure between us and the engine, calm the end of it.
-func (l *lane) trouble(err error) {
-	if n, ok := l.troubles.hit(err.Error(), l.now()); ok {
-		l.log.Warn("webhook state not read or written, trying on", zap.Error(err), zap.Int("count", n))
-	}
-}
-
-func (l *lane) calm() {
-	if total, since := l.troubles.clear(); total > 0 {
-		l.log.Info("webhook deliveries flow again", zap.Int("failures", total), zap.Time("failing_since", since))
 	}
 }

@@ -1,8 +1,11 @@
 package webhook
 
 import (
+	"strconv"
 	"sync"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 const (
@@ -55,4 +58,34 @@ func (r *repeats) clear() (total int, since time.Time) {
 	total, since = r.total, r.since
 	r.total, r.kinds = 0, nil
 	return total, since
+}
+
+// fail reports a failed attempt: loudly at first, then once a minute, each one at debug level.
+func (l *lane) fail(d *delivery, r record, next string) {
+	fields := func() []zap.Field {
+		return []zap.Field{
+			zap.String("event_id", d.id), zap.Int("attempt", r.Attempts), zap.String("class", string(r.LastClass)),
+			zap.Int("status", r.LastStatus), zap.String("detail", r.LastDetail), zap.String("next_in", next),
+		}
+	}
+	if n, ok := l.failures.hit(string(r.LastClass)+strconv.Itoa(r.LastStatus), l.now()); ok {
+		l.log.Warn("webhook attempt failed", append(fields(), zap.Int("count", n))...)
+		return
+	}
+	if c := l.log.Check(zap.DebugLevel, "webhook attempt failed"); c != nil {
+		c.Write(fields()...)
+	}
+}
+
+// trouble reports a failure between us and the engine, calm the end of it.
+func (l *lane) trouble(err error) {
+	if n, ok := l.troubles.hit(err.Error(), l.now()); ok {
+		l.log.Warn("webhook delivery is held up by the engine, trying on", zap.Error(err), zap.Int("count", n))
+	}
+}
+
+func (l *lane) calm() {
+	if total, since := l.troubles.clear(); total > 0 {
+		l.log.Info("webhook deliveries flow again", zap.Int("failures", total), zap.Time("failing_since", since))
+	}
 }

@@ -215,3 +215,61 @@ func TestDeliveryGoesOnWhenTheConnectionToTheEngineBreaks(t *testing.T) {
 		eventually(t, id, func() bool { return in.count(id) == 1 })
 	}
 }
+
+func TestWhileTheEngineIsAwayRunWaitsAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t)
+	release := make(chan struct{})
+	in := startReceiver(t, hang(release))
+	r := e.dispatch([]Endpoint{{Name: "a", URL: in.URL, InFlight: 2}})
+	var ids []string
+	for i := range 6 {
+		ids = append(ids, e.append("done", i))
+	}
+	eventually(t, "two under way", func() bool { return len(in.seen()) == 2 })
+	e.halt()
+	eventually(t, "the loss", func() bool { return !e.conn.IsConnected() })
+	close(release) // the two end while nobody can be told
+	must(t, e.boot())
+	eventually(t, "the connection", e.conn.IsConnected)
+	ids = append(ids, e.append("done", 6))
+	for _, id := range ids {
+		eventually(t, id, func() bool { return in.count(id) >= 1 })
+	}
+	eventually(t, "nothing left to do", func() bool {
+		c, err := e.js.Consumer(t.Context(), e.names.Stream(), e.names.Consumer("a"))
+		return err == nil && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
+	})
+	if got := r.value(t, "vidbell_webhook_attempts_total", "a", string(verdictDelivered)); got < 7 {
+		t.Errorf("%v deliveries", got)
+	}
+}
+
+func TestAStopWhileTheEngineIsAwayIsBounded(t *testing.T) {
+	e, in := startEngine(t), startReceiver(t, nil)
+	r := e.dispatch([]Endpoint{{Name: "a", URL: in.URL}})
+	id := e.append("done", 1)
+	eventually(t, "a delivery", func() bool { return in.count(id) == 1 })
+	e.halt()
+	began := time.Now()
+	r.stop()
+	if took := time.Since(began); took > patience/2 {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestAnEngineThatHandsOutAgainAtOnceIsNotOverlooked(t *testing.T) {
+	e, in := startEngine(t), startReceiver(t, nil)
+	r := e.prepare([]Endpoint{{Name: "a", URL: in.URL}})
+	f := r.feeds[0]
+	old, again := &delivery{seq: 7}, &delivery{seq: 7}
+	f.held[7] = again
+	f.release(old)
+	if f.held[7] != again {
+		t.Error("the answer to the first handing out let go of the second")
+	}
+	f.release(again)
+	if len(f.held) != 0 {
+		t.Error("it is still held")
+	}
+}

@@ -1,0 +1,111 @@
+package webhook
+
+import (
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	pullExpires   = 30 * time.Second
+	pullHeartbeat = 5 * time.Second
+	pullSilence   = 2*pullHeartbeat + time.Second // then the request is taken for lost
+)
+
+var (
+	errConsumerGone = errors.New("the durable consumer is gone")
+	errNoAnswer     = errors.New("the engine does not answer")
+)
+
+func (f *feed) begin(now time.Time) {
+	inbox := f.conn.NewInbox()
+	sub, err := f.conn.ChanSubscribe(inbox, f.arrivals)
+	if err != nil {
+		f.fail(err)
+		return
+	}
+	f.sub, f.inbox, f.asked, f.heard = sub, inbox, 0, now
+	f.shut = make(chan struct{})
+	f.lane.showState()
+}
+
+// close gives the subscription up. What the engine sent before it learns of that still arrives, and is handed back.
+func (f *feed) close() {
+	if f.sub == nil {
+		return
+	}
+	close(f.shut)
+	f.sub.SetClosedHandler(func(string) {
+		select {
+		case f.drained <- struct{}{}:
+		default:
+		}
+	})
+	if f.sub.Drain() == nil {
+		f.draining++
+	}
+	f.sub, f.asked = nil, 0
+}
+
+type pullRequest struct {
+	Batch     int           `json:"batch"`
+	Expires   time.Duration `json:"expires"`
+	Heartbeat time.Duration `json:"idle_heartbeat"`
+}
+
+// ask requests as many messages as there is room for, a few at a time: each request costs the engine as much as a message.
+func (f *feed) ask(now time.Time) {
+	room := f.limit - len(f.held) - f.asked
+	if f.sub == nil || room < max(1, f.limit/4) {
+		return
+	}
+	request, err := json.Marshal(pullRequest{Batch: room, Expires: pullExpires, Heartbeat: pullHeartbeat})
+	if err != nil {
+		f.fail(err)
+		return
+	}
+	if err := f.conn.PublishRequest(f.next, f.inbox, request); err != nil {
+		f.fail(err)
+		return
+	}
+	if f.asked == 0 {
+		f.heard = now
+	}
+	f.asked += room
+}
+
+// nextSubject is where a consumer is asked for messages.
+func nextSubject(js jetstream.JetStream, stream, consumer string) string {
+	prefix := jetstream.DefaultAPIPrefix
+	switch opts := js.Options(); {
+	case opts.Domain != "":
+		prefix = "$JS." + opts.Domain + ".API."
+	case opts.APIPrefix != "":
+		prefix = strings.TrimSuffix(opts.APIPrefix, ".") + "."
+	}
+	return prefix + "CONSUMER.MSG.NEXT." + stream + "." + consumer
+}
+
+// status handles the protocol's control messages. Those of a request that was given up mean nothing any more.
+func (f *feed) status(code string, msg *nats.Msg) {
+	if f.sub == nil || msg.Subject != f.inbox {
+		return
+	}
+	f.heard = time.Now()
+	owed, err := strconv.Atoi(firstHeader(msg.Header, "Nats-Pending-Messages"))
+	switch {
+	case code == "100": // heartbeat
+		f.alive(f.heard)
+	case code == "503":
+		f.fail(errNoAnswer)
+	case err == nil: // the request ended, and this is what is left of it
+		f.asked = max(0, f.asked-owed)
+	default:
+		f.fail(errors.New("pull request refused: " + firstHeader(msg.Header, "Description")))
+	}
+}
