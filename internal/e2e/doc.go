@@ -11,10 +11,10 @@
 //	TestTwoProcesses                 two at once on one server from an empty log on; one is killed and comes back
 //	TestReceiverDownAndBack          a receiver answers 500, refuses connections, returns; another one does not notice
 //	TestPlainSubscribers             who listens on the embedded server hears what is stored, and may publish nothing
-//	TestNothingIsHeardThatIsNotStored  the log takes nothing while NATS is up: silence until it does
+//	TestNothingIsHeardThatIsNotStored
+//	                                 the log takes nothing while NATS is up: silence until it does
 //	TestStop...                      SIGTERM ends with 0 after what is under way was delivered; a second signal ends at once
-//	TestCommand..., TestCheck...,    the command line as a user meets it: texts, exit codes, the variable that is to blame
-//	TestRefusesToStart..., TestDemo
+//	the other ones                   the command line as a user meets it: texts, exit codes, the variable that is to blame
 //
 // The platform's truth is written down as it happens, and in the end every test of events compares all ledgers
 // (ledger.check): each video has exactly the events that its moves on the platform call for, in order, versions 1, 2, 3;

@@ -1,10 +1,8 @@
 package e2e
 
 import (
-	"fmt"
 	"net"
 	"net/http"
-	"runtime"
 	"strconv"
 	"testing"
 
@@ -39,7 +37,7 @@ func newBroker(t *testing.T) *broker {
 }
 
 func (b *broker) url() string {
-	return fmt.Sprintf("nats://vidbell:%s@%s:%d", natsPassword, b.options.Host, b.options.Port)
+	return "nats://vidbell:" + natsPassword + "@" + net.JoinHostPort(b.options.Host, strconv.Itoa(b.options.Port))
 }
 
 func (b *broker) start() {
@@ -133,9 +131,6 @@ func conflicts(p *process) float64 {
 // Two processes start at once on an empty log and poll the same source. One is killed in the middle and comes back. Nobody
 // sees a second event for one change.
 func TestTwoProcesses(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("no SIGKILL")
-	}
 	t.Parallel()
 	rng := seeded(t)
 	from, to, b := newPlatform(t, simulator.WordsListed(), 300, 20), newReceiver(t), newBroker(t)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -78,9 +77,6 @@ func (f *fuse) saw(kind string) {
 // A process is killed again and again while videos finish, are uploaded and are processed anew. In the end each change has
 // one event, one id, one stored copy, and has been delivered.
 func TestKill9(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("no SIGKILL")
-	}
 	t.Parallel()
 	kills := 8
 	if testing.Short() {

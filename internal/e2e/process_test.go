@@ -77,6 +77,9 @@ type process struct {
 // start runs the binary; without arguments it is the service.
 func start(t *testing.T, s settings, args ...string) *process {
 	t.Helper()
+	if runtime.GOOS == "windows" && len(args) == 0 {
+		t.Skip("the service is stopped by signals here")
+	}
 	path, err := built()
 	must(t, err)
 	p := &process{t: t, cmd: exec.Command(path, args...), settings: s, exited: make(chan struct{})}
@@ -109,7 +112,8 @@ func start(t *testing.T, s settings, args ...string) *process {
 func run(t *testing.T, s settings, args ...string) (p *process, code int) {
 	t.Helper()
 	p = start(t, s, args...)
-	return p, p.wait()
+	code = p.wait()
+	return p, code
 }
 
 // wait returns the exit code, -1 for a process that was killed.
@@ -127,10 +131,15 @@ func (p *process) wait() int {
 // kill is SIGKILL: the process does nothing more.
 func (p *process) kill() { _ = p.cmd.Process.Kill() }
 
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	must(p.t, p.cmd.Process.Signal(s))
+}
+
 // stop asks for an orderly end, as a service manager does, and expects one.
 func (p *process) stop() {
 	p.t.Helper()
-	must(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
+	p.signal(syscall.SIGTERM)
 	if code := p.wait(); code != 0 {
 		p.t.Errorf("exit code %d after SIGTERM:\n%s", code, p.stderr.tail())
 	}

@@ -63,7 +63,7 @@ func TestPlainSubscribers(t *testing.T) {
 	rng := seeded(t)
 	from, to := newPlatform(t, newWords(rng), 60, 12), newReceiver(t)
 	s := deliverTo(from.settings(), to).with("DATA_DIR", t.TempDir(), "NATS_LISTEN", "127.0.0.1:0", "NATS_LISTEN_TOKEN", token,
-		"HTTP_LISTEN", freeAddress(t))
+		"HTTP_LISTEN", freeAddress(t), "LOG_LEVEL", "debug") // no secret is in those lines either
 	p := start(t, s)
 	address := p.subscribeURL()
 	if _, err := nats.Connect(address); !errors.Is(err, nats.ErrAuthorization) {

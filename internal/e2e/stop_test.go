@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"net/http"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// underWay runs a service until a receiver holds its one delivery in hand. The receiver answers when released.
+func underWay(t *testing.T) (p *process, to *receiver, release func()) {
+	t.Helper()
+	from, answer, in := newPlatform(t, newWords(seeded(t)), 20, 1), make(chan struct{}), make(chan struct{}, 10)
+	to = newReceiver(t)
+	to.answers(func(arrival) int {
+		in <- struct{}{}
+		<-answer
+		return http.StatusNoContent
+	})
+	t.Cleanup(func() { release() }) // a handler that hangs must not outlive the test
+	released := false
+	release = func() {
+		if !released {
+			released = true
+			close(answer)
+		}
+	}
+	p = start(t, deliverTo(from.settings(), to).with("DATA_DIR", t.TempDir(), "NATS_LISTEN", "off", "HTTP_LISTEN", freeAddress(t)))
+	p.mustHaveBaseline()
+	from.finish(done)
+	p.eventually("a delivery under way", func() bool { return len(in) > 0 })
+	return p, to, release
+}
+
+func (p *process) mustSay(message string) {
+	p.t.Helper()
+	p.eventually(message, func() bool {
+		_, ok := p.said(message, "msg")
+		return ok
+	})
+}
+
+// What a receiver has in hand is waited for, and counts as delivered.
+func TestStopFinishesWhatIsUnderWay(t *testing.T) {
+	for name, signal := range map[string]os.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": os.Interrupt} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, to, release := underWay(t)
+			p.signal(signal)
+			p.mustSay("stopping")
+			release()
+			if code := p.wait(); code != 0 {
+				t.Errorf("exit code %d:\n%s", code, p.stderr.tail())
+			}
+			if n := len(to.taken()); n != 1 {
+				t.Errorf("%d events were taken, want 1", n)
+			}
+			stream, err := openData(t, p.settings["DATA_DIR"]).Stream(t.Context(), logStream)
+			must(t, err)
+			consumers := 0
+			for info := range stream.ListConsumers(t.Context()).Info() {
+				consumers++
+				mustBeDone(t, info)
+			}
+			if consumers != 1 {
+				t.Errorf("%d consumers for one endpoint", consumers)
+			}
+		})
+	}
+}
+
+// mustBeDone: nothing waits, so that the next start repeats nothing.
+func mustBeDone(t *testing.T, info *jetstream.ConsumerInfo) {
+	t.Helper()
+	if info.NumPending != 0 || info.NumAckPending != 0 || info.AckFloor.Stream == 0 {
+		t.Errorf("%s: %d wait, %d are not acknowledged, position %d", info.Name, info.NumPending, info.NumAckPending, info.AckFloor.Stream)
+	}
+}
+
+// The second signal is for a person who does not want to wait for a receiver that hangs. What was under way is delivered by
+// the next start.
+func TestStopAtOnce(t *testing.T) {
+	t.Parallel()
+	p, to, release := underWay(t)
+	p.signal(os.Interrupt)
+	p.mustSay("stopping")
+	if !p.running() {
+		t.Fatal("did not wait for the delivery under way")
+	}
+	asked := time.Now()
+	p.signal(os.Interrupt)
+	p.wait()
+	const grace = 10 * time.Second // what a single signal gives to deliveries
+	if took := time.Since(asked); took > grace/2 {
+		t.Errorf("took %s", took)
+	}
+	release()
+	next := start(t, p.settings)
+	next.eventually("the delivery", func() bool { return next.metric("vidbell_webhook_attempts_total", `="delivered"`) == 1 })
+	if n := len(to.taken()); n != 1 {
+		t.Errorf("%d ids for one event", n)
+	}
+}
