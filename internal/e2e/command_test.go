@@ -145,7 +145,6 @@ func taken(t *testing.T) string {
 }
 
 func TestRefusesToStartOnWhatOthersHave(t *testing.T) {
-	t.Parallel()
 	from := newPlatform(t, simulator.WordsListed(), 1, 0)
 	s := local(t, from)
 	owner := start(t, s)
@@ -161,7 +160,8 @@ func TestRefusesToStartOnWhatOthersHave(t *testing.T) {
 		"HTTP port": {[]string{"HTTP_LISTEN", taken(t)}, exitFailed, []string{"VIDBELL_HTTP_LISTEN", "taken"}},
 		"NATS port": {[]string{"NATS_LISTEN", taken(t)}, exitEngine, []string{"VIDBELL_NATS_LISTEN", "taken"}},
 		"data directory": {
-			[]string{"DATA_DIR", s["DATA_DIR"]}, exitEngine,
+			[]string{"DATA_DIR", s["DATA_DIR"]},
+			exitEngine,
 			[]string{"VIDBELL_DATA_DIR", "in use by another vidbell", strconv.Itoa(owner.cmd.Process.Pid)},
 		},
 		"a server without JetStream": {[]string{"NATS_URL", noStore.url()}, exitEngine, []string{"VIDBELL_NATS_URL", "JetStream"}},

@@ -45,6 +45,7 @@ func (p *process) mustSay(message string) {
 
 // What a receiver has in hand is waited for, and counts as delivered.
 func TestStopFinishesWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
 	for name, signal := range map[string]os.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": os.Interrupt} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
