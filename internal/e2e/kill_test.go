@@ -25,27 +25,33 @@ type moment struct {
 	kind  string
 	count int
 	after time.Duration
+	// held: the receiver has the event in hand all that time, and never answers.
+	held bool
 }
 
 func (m moment) String() string {
-	if m.kind == byClock {
+	switch {
+	case m.kind == byClock:
 		return fmt.Sprintf("%s after the start", m.after)
+	case m.held:
+		return fmt.Sprintf("%s into %s %d", m.after, m.kind, m.count)
+	default:
+		return fmt.Sprintf("%s after %s %d", m.after, m.kind, m.count)
 	}
-	return fmt.Sprintf("%s after %s %d", m.after, m.kind, m.count)
 }
 
 func randomMoment(rng *rand.Rand) moment {
-	switch rng.IntN(3) {
+	upTo := func(most time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(most))) }
+	switch rng.IntN(4) {
 	case 0:
-		return moment{kind: byClock, after: time.Duration(rng.IntN(1500)) * time.Millisecond}
+		return moment{kind: byClock, after: upTo(1500 * time.Millisecond)}
 	case 1:
-		return moment{kind: byAnswer, count: 1 + rng.IntN(40), after: time.Duration(rng.IntN(15000)) * time.Microsecond}
+		return moment{kind: byAnswer, count: 1 + rng.IntN(40), after: upTo(15 * time.Millisecond)}
+	case 2:
+		return moment{kind: byDelivery, count: 1 + rng.IntN(5), after: upTo(8 * time.Millisecond)}
 	default:
-		m := moment{kind: byDelivery, count: 1 + rng.IntN(5)}
-		if rng.IntN(2) == 0 { // else before the receiver has answered
-			m.after = time.Duration(rng.IntN(8000)) * time.Microsecond
-		}
-		return m
+		// Long enough for the engine to write down, ten times a second, what it takes for delivered.
+		return moment{kind: byDelivery, count: 1 + rng.IntN(5), after: upTo(400 * time.Millisecond), held: true}
 	}
 }
 
@@ -62,16 +68,18 @@ func (f *fuse) light() {
 	}
 }
 
-// saw counts what happens. It is called on the way of a request, so that without a delay the kill comes before the answer.
-func (f *fuse) saw(kind string) {
+// saw counts what happens, on the way of a request. It reports whether the process was killed before the answer.
+func (f *fuse) saw(kind string) (killed bool) {
 	if f == nil || f.kind != kind || int(f.seen.Add(1)) != f.count {
-		return
+		return false
 	}
-	if f.after == 0 {
+	if f.held {
+		time.Sleep(f.after)
 		f.process.kill()
-		return
+		return true
 	}
 	time.AfterFunc(f.after, f.process.kill)
+	return false
 }
 
 // A process is killed again and again while videos finish, are uploaded and are processed anew. In the end each change has
@@ -97,6 +105,8 @@ func TestKill9(t *testing.T) {
 	first.kill()
 	first.wait()
 	for range kills {
+		c.platform.upload(ending(rng), 0) // came and ended while nobody looked
+		c.platform.finish(ending(rng))
 		c.killAt(randomMoment(rng))
 	}
 	endTraffic()
@@ -113,10 +123,12 @@ type campaign struct {
 
 func newCampaign(t *testing.T, words simulator.Words) *campaign {
 	t.Helper()
-	c := &campaign{t: t, platform: newPlatform(t, words, 250, 20), receiver: newReceiver(t)}
+	c := &campaign{t: t, platform: newPlatform(t, words, 250, 30), receiver: newReceiver(t)}
 	c.platform.sim.OnServe(func(simulator.Request) { c.fuse.Load().saw(byAnswer) })
 	c.receiver.answers(func(arrival) int {
-		c.fuse.Load().saw(byDelivery)
+		if c.fuse.Load().saw(byDelivery) {
+			return cut
+		}
 		return http.StatusNoContent
 	})
 	c.settings = deliverTo(c.platform.settings(), c.receiver).with(
