@@ -7,11 +7,14 @@ import (
 
 // settleEvidence decides what the cycle's evidence makes of PARSE, and whether that ends a belief.
 func (r *reconciler) settleEvidence() {
-	if r.state.BaselineAt != 0 && r.evidence.Flipped == 0 &&
-		r.state.words.parse(&r.state.stored) == Done && r.state.words.parse(&r.evidence) == Processing {
+	words := r.state.words
+	r.evidence = r.state.Evidence.or(r.told)
+	r.meaning = words.meanings(&r.evidence)
+	before, after := words.parse(&r.state.stored), words.parse(&r.evidence)
+	r.released = before != Done && after == Done
+	if r.state.BaselineAt != 0 && r.evidence.Flipped == 0 && before == Done && after == Processing {
 		r.evidence.Flipped = r.evidence.SawDone.At
 	}
-	r.meaning = r.state.words.meanings(&r.evidence)
 }
 
 // known is a video and a working copy of its record.
@@ -40,24 +43,21 @@ func (r *reconciler) all(wanted func(*Record) bool) []known {
 	return found
 }
 
-// announceHeld announces the videos that were announced as processing in a PARSE that is now known to mean done. What is
-// known is compared with what is stored: when a crash tore the cycle that learnt it, the rest is announced now.
-func (r *reconciler) announceHeld(in Input) {
-	if r.meaning[WordParse] != Done || r.state.words.parse(&r.state.stored) == Done {
+// releases reports whether a video is held, and this cycle's evidence says that it is done. What is known is compared with what
+// is stored: when a crash tore the cycle that learnt it, the rest is announced now.
+func (r *reconciler) releases(rec *Record) bool {
+	return r.released && rec.class == WordParse && rec.Version > 0 && rec.Status.inFlight()
+}
+
+// announceHeld announces the videos that were announced as processing in a PARSE that is now known to mean done, at the time
+// of the evidence.
+func (r *reconciler) announceHeld() {
+	if !r.released {
 		return
 	}
-	at := max(r.evidence.SawUnparse.At, r.evidence.SawFail.At, r.evidence.SawOldParse.At)
-	for i := range in.Observations {
-		at = max(at, in.Observations[i].At)
-	}
-	held := r.all(func(rec *Record) bool {
-		return rec.class == WordParse && rec.Version > 0 && rec.Status.inFlight()
-	})
-	for _, k := range held {
-		r.forward(&Observation{
-			VideoNo: k.videoNo, Name: k.Name, Raw: k.Raw, Cause: k.Cause, Duration: k.Duration, Size: k.Size,
-			CreatedAt: k.CreatedAt, At: max(at, k.ChangedAt),
-		}, k.Record, k.Status, Done, ReasonInferred)
+	at := max(r.res.latest, r.evidence.SawUnparse.At, r.evidence.SawFail.At, r.evidence.SawOldParse.At)
+	for _, k := range r.all(r.releases) {
+		r.announce(k, Done, at, Change{Reason: ReasonInferred, From: k.Status, FromRaw: k.Raw})
 	}
 }
 
@@ -65,10 +65,13 @@ func (r *reconciler) announceHeld(in Input) {
 func (r *reconciler) announceBaseline(at Time) {
 	settled := r.all(func(rec *Record) bool { return rec.Version == 0 && r.now(rec).Settled() })
 	for _, k := range settled {
-		to := r.now(k.Record)
-		k.RunStart = 0
-		r.emit(k.videoNo, k.Record, to, Change{
-			Kind: kindOf(to), Reason: ReasonInitial, Initial: true, At: max(at, k.ChangedAt), Took: notKnown,
-		})
+		r.announce(k, r.now(k.Record), at, Change{Reason: ReasonInitial, Initial: true})
 	}
+}
+
+// announce tells what a video is without an observation of it. What was doubted about the video stays so.
+func (r *reconciler) announce(k known, to Status, at Time, c Change) {
+	c.Kind, c.At, c.Took = kindOf(to), max(at, k.ChangedAt, k.NotedAt), notKnown
+	k.RunStart = 0
+	r.emit(k.videoNo, k.Record, to, c)
 }

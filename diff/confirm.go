@@ -14,8 +14,13 @@ func (p pending) sameAs(q pending) bool {
 }
 
 // confirm reports whether an observation confirms an earlier one that said the same, and when that was. One that says
-// something else starts over.
+// something else starts over. One that comes late, after others that began after it, neither opens nor confirms anything:
+// what contradicted it may be forgotten.
 func (r *reconciler) confirm(o *Observation, says pending) (Time, bool) {
+	if o.At < r.state.latest {
+		r.res.Stale++
+		return 0, false
+	}
 	open, ok := r.open(o.VideoNo)
 	same := ok && open.sameAs(says)
 	if same && o.At > open.since && o.At.Since(open.since) >= r.policy.Confirm {
@@ -41,7 +46,7 @@ func (r *reconciler) open(videoNo string) (pending, bool) {
 // contradict ends the wait for a confirmation: the video shows what is recorded. An observation without a creation time says
 // nothing about another one.
 func (r *reconciler) contradict(o *Observation) {
-	if p, ok := r.open(o.VideoNo); ok && (p.target != None || o.CreatedAt != 0) {
+	if p, ok := r.open(o.VideoNo); ok && o.At >= p.since && (p.target != None || o.CreatedAt != 0) {
 		r.settle(o.VideoNo)
 	}
 }

@@ -115,13 +115,13 @@ func (r *reconciler) begin(o *Observation, old *Record, reason Reason) {
 	r.change(o, rec, to, Change{Reason: reason, From: Deleted, FromRaw: old.Raw, Took: notKnown})
 }
 
-// stay handles a video whose word did not move. Its word may mean done or failed by now: it was held, or the operator
-// changed the words.
+// stay handles a video whose word did not move. Its word may mean done or failed by now, because the operator changed the
+// words, or because of evidence: see announceHeld.
 func (r *reconciler) stay(o *Observation, rec *Record) {
 	r.contradict(o)
 	now := r.now(rec)
 	switch means := r.meaning[rec.class]; {
-	case !now.inFlight():
+	case !now.inFlight() || r.releases(rec):
 	case means.Settled():
 		r.forward(o, rec, now, means, ReasonInferred)
 	default:
@@ -201,7 +201,7 @@ func (r *reconciler) ran(rec *Record, from Status, end Time) time.Duration {
 
 // wasDone reports whether a baseline video was taken for done until a DONE changed what PARSE means.
 func (r *reconciler) wasDone(rec *Record) bool {
-	return rec.Version == 0 && rec.class == WordParse && rec.FirstSeen <= r.evidence.Flipped
+	return rec.Version == 0 && rec.class == WordParse && r.evidence.Flipped != 0
 }
 
 // change moves the record of an observed video to a status and announces it; whatever was open about the video is closed.

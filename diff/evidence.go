@@ -22,7 +22,8 @@ type Evidence struct {
 	SawUnparse  Witness `json:"saw_unparse,omitzero"`
 	SawFail     Witness `json:"saw_fail,omitzero"`
 	SawOldParse Witness `json:"saw_old_parse,omitzero"`
-	// Flipped is when a DONE ended the belief that PARSE means done. Baseline videos known before that start no stall clock.
+	// Flipped is when a DONE ended the belief that PARSE means done, if that was after the baseline. What the baseline left in
+	// PARSE was taken for done until then, and starts no stall clock.
 	Flipped Time `json:"flipped,omitempty"`
 }
 
@@ -54,13 +55,10 @@ func (e Evidence) or(other Evidence) Evidence {
 	return e
 }
 
-// isOld reports whether an observed video is older than oldParse by anything we know of this life of it.
+// isOld reports whether an observed video is older than oldParse: by its creation time, or as long as we have known it.
 func isOld(rec *Record, o *Observation) bool {
 	if o.CreatedAt != 0 && o.At.Since(o.CreatedAt) > oldParse {
 		return true
 	}
-	if rec == nil || rec.Status == Deleted || anotherVideo(rec, o) {
-		return false
-	}
-	return rec.CreatedAt != 0 && o.At.Since(rec.CreatedAt) > oldParse || o.At.Since(rec.FirstSeen) > oldParse
+	return rec != nil && rec.Status != Deleted && !anotherVideo(rec, o) && o.At.Since(rec.FirstSeen) > oldParse
 }

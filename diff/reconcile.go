@@ -12,14 +12,15 @@ const maxUnknownWords = 100
 // map look-up and no memory.
 func Reconcile(s *State, in Input, p Policy) *Result {
 	r := &reconciler{
-		state: s, policy: p, evidence: s.Evidence, meaning: s.meaning,
+		state: s, policy: p, evidence: s.Evidence, baselined: s.BaselineAt != 0 || in.SweepComplete != 0,
 		res: &Result{
 			sweep: in.Sweep, records: map[string]*Record{}, pending: map[string]pending{}, overdue: map[string]Time{},
 		},
 		notes: map[string]bool{},
 	}
-	moving := withRepeats(in.Observations, r.scan(in))
+	moving := r.scan(in)
 	r.settleEvidence()
+	moving = r.reconsider(in.Observations, moving)
 	r.sort(in.Observations, moving)
 	for k, i := range moving {
 		o := &in.Observations[i]
@@ -28,18 +29,21 @@ func Reconcile(s *State, in Input, p Policy) *Result {
 		}
 		r.observe(o)
 	}
-	r.announceHeld(in)
+	r.announceHeld()
 	r.finish(in)
 	return r.res
 }
 
 type reconciler struct {
-	state    *State
-	policy   Policy
-	evidence Evidence // with what this cycle showed
-	meaning  meanings // under that evidence
-	res      *Result
-	notes    map[string]bool // videos whose words moved while their status stayed
+	state     *State
+	policy    Policy
+	baselined bool     // with this cycle there is a baseline
+	told      Evidence // what this cycle showed
+	evidence  Evidence // what was shown before, and from settleEvidence on with this cycle
+	meaning   meanings // under that evidence
+	released  bool     // this cycle's evidence says that what was held is done
+	res       *Result
+	notes     map[string]bool // videos whose words moved while their status stayed
 }
 
 // scan marks the sightings, collects evidence, and returns the positions of the observations that need a decision.
@@ -47,6 +51,7 @@ func (r *reconciler) scan(in Input) []int {
 	var moving []int
 	for i := range in.Observations {
 		o := &in.Observations[i]
+		r.res.latest = max(r.res.latest, o.At)
 		rec := r.state.videos[o.VideoNo]
 		if rec != nil {
 			r.state.mark(rec, in.Sweep)
@@ -58,9 +63,9 @@ func (r *reconciler) scan(in Input) []int {
 			}
 		}
 		moving = append(moving, i)
-		r.evidence.see(o.Raw, o.VideoNo, o.At)
+		r.told.see(o.Raw, o.VideoNo, o.At)
 		if r.state.wantsAge && r.state.words.Class(o.Raw) == WordParse && isOld(rec, o) {
-			r.evidence.SawOldParse.first(o.VideoNo, o.At)
+			r.told.SawOldParse.first(o.VideoNo, o.At)
 		}
 	}
 	return moving
@@ -86,10 +91,11 @@ func (r *reconciler) unmoved(rec *Record, o *Observation) bool {
 	return !r.state.meaning[rec.class].Settled() && !r.overdue(rec, o)
 }
 
-// withRepeats adds the observations that scan passed over but that are of videos which others move: of two sightings of a
-// video in one cycle, the one that says nothing new may be the later, and contradicts the other.
-func withRepeats(obs []Observation, moving []int) []int {
-	if len(moving) == 0 || len(moving) == len(obs) {
+// reconsider adds observations that scan passed over. Of two sightings of a video in one cycle, the one that says nothing new
+// may be the later, and contradicts the other. And when PARSE comes to mean something else, all must be looked at once.
+func (r *reconciler) reconsider(obs []Observation, moving []int) []int {
+	everything := r.meaning != r.state.meaning
+	if len(moving) == len(obs) || len(moving) == 0 && !everything {
 		return moving
 	}
 	videos := make(map[string]struct{}, len(moving))
@@ -98,26 +104,24 @@ func withRepeats(obs []Observation, moving []int) []int {
 	}
 	all := make([]int, 0, len(moving))
 	for i := range obs {
-		if _, ok := videos[obs[i].VideoNo]; ok {
+		if _, ok := videos[obs[i].VideoNo]; ok || everything {
 			all = append(all, i)
 		}
 	}
 	return all
 }
 
-// sort orders what must be decided by time, then age, then id, then how far the video is. The order is total, so that the
-// order of the input does not matter.
+// sort orders what must be decided by time, then id, then how far the video is. The order is total, so that the order of the
+// input does not matter. Ids grow with the time of upload.
 func (r *reconciler) sort(obs []Observation, at []int) {
 	slices.SortFunc(at, func(i, j int) int {
 		a, b := &obs[i], &obs[j]
-		if c := cmp.Or(
-			cmp.Compare(a.At, b.At), cmp.Compare(a.CreatedAt, b.CreatedAt), cmp.Compare(a.VideoNo, b.VideoNo),
-		); c != 0 {
+		if c := cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.VideoNo, b.VideoNo)); c != 0 {
 			return c
 		}
 		return cmp.Or(
-			cmp.Compare(r.rank(a.Raw), r.rank(b.Raw)), cmp.Compare(a.Raw, b.Raw), cmp.Compare(a.Cause, b.Cause),
-			cmp.Compare(a.Name, b.Name), cmp.Compare(a.Size, b.Size), cmp.Compare(a.Duration, b.Duration),
+			cmp.Compare(r.rank(a.Raw), r.rank(b.Raw)), cmp.Compare(a.Raw, b.Raw), cmp.Compare(a.CreatedAt, b.CreatedAt),
+			cmp.Compare(a.Cause, b.Cause), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Size, b.Size), cmp.Compare(a.Duration, b.Duration),
 		)
 	})
 }
@@ -137,7 +141,7 @@ func (r *reconciler) rank(raw string) int {
 
 // sameSighting reports whether two observations come from one request and are of one video.
 func sameSighting(a, b *Observation) bool {
-	return a.At == b.At && a.VideoNo == b.VideoNo && a.CreatedAt == b.CreatedAt
+	return a.At == b.At && a.VideoNo == b.VideoNo
 }
 
 // record returns a working copy of a video's record, or nil.

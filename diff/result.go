@@ -74,11 +74,12 @@ type Result struct {
 	New           int      // videos not known before
 	InFlight      int      // observations of videos that were in flight, or are new and in flight
 	Unconfirmed   int      // observations that must be confirmed by another
-	Stale         int      // observations older than the video's last change or note
+	Stale         int      // observations that came too late to say anything
 	UnknownWords  []string // raw statuses that no list knows, in upper case, each reported once per state
 	UnknownVideos int      // videos that moved into such a word
 
 	sweep   uint32
+	latest  Time
 	records map[string]*Record
 	pending map[string]pending
 	overdue map[string]Time

@@ -214,7 +214,7 @@ func TestScenarios(t *testing.T) {
 			sweep [a:P#none b:P]
 			see [a:P b:P#none]
 			see [a:P b:P#none]
-			see [a:R b:R#none] => v1 done(b) moved from processing took 45s; v1 done(a) moved from processing took 45s
+			see [a:R b:R#none] => v1 done(a) moved from processing took 45s; v1 done(b) moved from processing took 45s
 		`},
 		{"R7 a replacement is doubted until two sightings agree on the new creation time", scriptPolicy, `
 			sweep [a:R]

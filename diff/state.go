@@ -78,6 +78,7 @@ type State struct {
 
 	videos  map[string]*Record
 	pending map[string]pending
+	latest  Time                // start of the latest request observed; in memory only
 	overdue map[string]Time     // first observation that made a stall due; in memory only
 	strange map[string]struct{} // unknown words reported
 	counts  [len(statusNames)]int
@@ -214,6 +215,7 @@ func (s *State) Apply(res *Result) {
 		// Revisions are known only after the append; the last change of a video carries its newest.
 		s.videos[res.Changes[i].VideoNo].Revision = res.Changes[i].Record.Revision
 	}
+	s.latest = max(s.latest, res.latest)
 	for no, p := range res.pending {
 		setOrDelete(s.pending, no, p, p != pending{})
 	}

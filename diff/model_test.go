@@ -1,0 +1,474 @@
+package diff
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// model is the rules again, slow and obvious: it keeps every sighting since a video's last change and looks back through them.
+// It speaks in the platform's words and in the statuses' names, and shares no decision with the package.
+type model struct {
+	done, failed, working []string // the words of the lists
+	rule                  string   // auto, done, processing
+	policy                Policy
+
+	sawDone, sawUnparse, sawFail, sawOld bool
+	flippedAt                            Time
+	baselineAt                           Time
+	latest                               Time // of what was seen in earlier cycles
+	baselined                            bool // with the cycle at hand
+	released                             bool // the cycle at hand tells that what was held is done
+	videos                               map[string]*life
+}
+
+// life is what the model knows of one id.
+type life struct {
+	version               int
+	status                string // as announced, when version > 0
+	word                  string // upper case
+	created               Time
+	first, changed, noted Time
+	working               Time // when the run was first seen working, 0 if that was not seen
+	stalled               bool
+	trail                 []sighting // since the last change, in the order they were judged
+}
+
+// sighting is one step of a trail.
+type sighting struct {
+	at      Time
+	claims  string // what it claims against the record: "", or a status, or "another video"
+	created Time   // of another video
+	mute    bool   // it has no creation time, so it says nothing about another video
+	overdue bool
+}
+
+func newModel(policy Policy) *model {
+	m := &model{policy: policy, videos: map[string]*life{}}
+	m.configure("auto")
+	return m
+}
+
+func (m *model) configure(rule string) {
+	m.rule = rule
+	m.done, m.failed = []string{"DONE"}, []string{"FAILED", "FAIL", "PARSE_ERROR", "ERROR"}
+	m.working = []string{"UNPARSE", "PENDING", "PROCESSING", "UPLOADING", "", "NULL"}
+}
+
+// restart forgets what is not stored.
+func (m *model) restart() {
+	m.latest = 0
+	for _, v := range m.videos {
+		v.trail = nil
+	}
+}
+
+func (m *model) delete(id string, at Time) {
+	if v := m.videos[id]; v != nil && v.now(m) != "deleted" {
+		v.announce("deleted", at)
+		v.working = 0
+	}
+}
+
+// parse is what PARSE means: done, processing, or held.
+func (m *model) parse() string {
+	switch {
+	case m.rule != "auto":
+		return m.rule
+	case m.sawDone:
+		return "processing"
+	case m.sawUnparse || m.sawFail || m.sawOld:
+		return "done"
+	}
+	return "held"
+}
+
+// list names the list a word stands in.
+func (m *model) list(word string) string {
+	switch {
+	case slices.Contains(m.done, word):
+		return "done"
+	case slices.Contains(m.failed, word):
+		return "failed"
+	case slices.Contains(m.working, word):
+		return "processing"
+	}
+	return "unknown"
+}
+
+func (m *model) meaning(word string) string {
+	if word != "PARSE" {
+		return m.list(word)
+	}
+	if m.parse() == "done" {
+		return "done"
+	}
+	return "processing"
+}
+
+func (v *life) now(m *model) string {
+	if v.version > 0 {
+		return v.status
+	}
+	return m.meaning(v.word)
+}
+
+func settled(status string) bool { return status == "done" || status == "failed" }
+func underway(status string) bool {
+	return status == "processing" || status == "unknown"
+}
+
+func (v *life) announce(status string, at Time) {
+	v.version++
+	v.status, v.changed, v.noted, v.trail, v.stalled = status, at, 0, nil, false
+}
+
+// cycle tells what must be announced, and moves on.
+func (m *model) cycle(in Input) []string {
+	sightings := m.inOrder(in.Observations)
+	believed := m.parse()
+	m.baselined = m.baselineAt != 0 || in.SweepComplete != 0
+	for _, o := range in.Observations {
+		m.learn(o, believed)
+	}
+	if m.baselineAt != 0 && believed == "done" && m.parse() == "processing" && m.flippedAt == 0 {
+		m.flippedAt = 1 << 60 // every baseline video there is was known before
+	}
+	m.released = believed != "done" && m.parse() == "done"
+	events := []string{}
+	for _, o := range sightings {
+		events = append(events, m.judge(o)...)
+	}
+	if m.released {
+		events = append(events, m.announceHeld(in)...)
+	}
+	if m.baselineAt == 0 && in.SweepComplete != 0 {
+		m.baselineAt = in.SweepComplete
+		if m.policy.Emit {
+			events = append(events, m.announceBaseline()...)
+		}
+	}
+	for _, o := range in.Observations {
+		m.latest = max(m.latest, o.At)
+	}
+	return events
+}
+
+func upper(raw string) string { return strings.ToUpper(strings.TrimSpace(raw)) }
+
+func (m *model) learn(o Observation, believed string) {
+	switch upper(o.Raw) {
+	case "DONE":
+		m.sawDone = true
+	case "UNPARSE":
+		m.sawUnparse = true
+	case "FAIL":
+		m.sawFail = true
+	case "PARSE":
+		// Age is looked at only while nothing else tells; it does not get less.
+		m.sawOld = m.sawOld || believed == "held" && m.isOld(o)
+	}
+}
+
+func (m *model) isOld(o Observation) bool {
+	birthdays := []Time{o.CreatedAt}
+	if v := m.videos[o.VideoNo]; v != nil && v.now(m) != "deleted" && !another(o.CreatedAt, v.created) {
+		birthdays = append(birthdays, v.first)
+	}
+	return slices.ContainsFunc(birthdays, func(b Time) bool { return b != 0 && o.At-b > 24*60*60*1000 })
+}
+
+// another reports whether two creation times, both known, are a second or more apart.
+func another(a, b Time) bool {
+	return a != 0 && b != 0 && (a-b >= 1000 || b-a >= 1000)
+}
+
+// inOrder sorts by time, then id; of several sightings in one answer the furthest is left.
+func (m *model) inOrder(obs []Observation) []Observation {
+	sorted := slices.Clone(obs)
+	far := func(o Observation) string {
+		word := upper(o.Raw)
+		if settled(m.list(word)) {
+			return "2" + o.Raw
+		}
+		if m.list(word) == "processing" {
+			return "0" + o.Raw
+		}
+		return "1" + o.Raw
+	}
+	slices.SortFunc(sorted, func(a, b Observation) int {
+		return cmp.Or(
+			cmp.Compare(a.At, b.At), cmp.Compare(a.VideoNo, b.VideoNo), cmp.Compare(far(a), far(b)), cmp.Compare(a.CreatedAt, b.CreatedAt),
+		)
+	})
+	var left []Observation
+	for i, o := range sorted {
+		if i+1 < len(sorted) {
+			if n := sorted[i+1]; n.At == o.At && n.VideoNo == o.VideoNo {
+				continue
+			}
+		}
+		left = append(left, o)
+	}
+	return left
+}
+
+// judge decides about one sighting.
+func (m *model) judge(o Observation) []string {
+	v, word := m.videos[o.VideoNo], upper(o.Raw)
+	switch {
+	case v == nil:
+		return m.meet(o, word)
+	case o.At < v.changed || o.At < v.noted:
+		return nil
+	case v.now(m) == "deleted":
+		return m.startOver(o, "returned")
+	case another(o.CreatedAt, v.created):
+		if _, ok := m.confirms(v, o, "another video"); !ok {
+			return nil
+		}
+		from, took := v.now(m), v.took(m, o.At)
+		v.announce("deleted", o.At)
+		return append([]string{line(v, o, "deleted", "replaced", from, took)}, m.startOver(o, "replaced")...)
+	}
+	now := v.now(m)
+	means := m.meaning(word)
+	if word == "PARSE" && v.word == "UNPARSE" && m.rule == "auto" {
+		means = "done"
+	}
+	switch {
+	case m.says(v, word):
+		return m.same(v, o, now)
+	case underway(now) && settled(means):
+		return m.finish(v, o, word, means, "moved")
+	case underway(now):
+		v.note(o, word)
+		return m.maybeStall(v, o, now, o.CreatedAt == 0)
+	case v.version == 0 && v.word == "PARSE" && settled(m.list(word)):
+		return m.finish(v, o, word, means, "unannounced")
+	case means == now:
+		v.note(o, word)
+		v.trail = append(v.trail, sighting{at: o.At, mute: o.CreatedAt == 0})
+	case settled(means):
+		if _, ok := m.confirms(v, o, means); ok {
+			return m.finish(v, o, word, means, "corrected")
+		}
+	default:
+		if since, ok := m.confirms(v, o, "processing"); ok {
+			v.note(o, word)
+			v.announce(means, o.At)
+			v.working = since
+			return []string{line(v, o, "processing", "regressed", now, "")}
+		}
+	}
+	return nil
+}
+
+// says reports whether a word says the same of a video as the one it has: the same word, or another of the same list while that
+// list is what was announced.
+func (m *model) says(v *life, word string) bool {
+	if word == v.word {
+		return true
+	}
+	if word == "UNPARSE" || v.word == "UNPARSE" || word == "PARSE" || v.word == "PARSE" {
+		return false
+	}
+	list := m.list(word)
+	return list != "unknown" && list == m.list(v.word) && v.now(m) == list
+}
+
+func (m *model) meet(o Observation, word string) []string {
+	v := &life{word: word, created: o.CreatedAt, first: o.At, changed: o.At}
+	m.videos[o.VideoNo] = v
+	means := m.meaning(word)
+	if underway(means) {
+		v.working = o.At
+	}
+	if m.baselineAt == 0 {
+		return nil
+	}
+	v.announce(means, o.At)
+	if settled(means) {
+		return []string{line(v, o, means, "finished_seen", "", "")}
+	}
+	return []string{line(v, o, "processing", "first_seen", "", "")}
+}
+
+func (m *model) startOver(o Observation, reason string) []string {
+	old := m.videos[o.VideoNo]
+	v := &life{version: old.version, word: upper(o.Raw), created: o.CreatedAt, first: o.At}
+	m.videos[o.VideoNo] = v
+	means := m.meaning(v.word)
+	v.announce(means, o.At)
+	kind := means
+	if underway(means) {
+		v.working = o.At
+		kind = "processing"
+	}
+	return []string{line(v, o, kind, reason, "deleted", "")}
+}
+
+// same judges a sighting that shows what is known.
+func (m *model) same(v *life, o Observation, now string) []string {
+	if underway(now) && m.released && v.word == "PARSE" && v.version > 0 {
+		v.trail = append(v.trail, sighting{at: o.At, mute: o.CreatedAt == 0})
+		return nil // all that is held is announced together
+	}
+	if underway(now) && settled(m.meaning(v.word)) {
+		return m.finish(v, o, upper(o.Raw), m.meaning(v.word), "inferred")
+	}
+	if underway(now) {
+		return m.maybeStall(v, o, now, o.CreatedAt == 0)
+	}
+	v.trail = append(v.trail, sighting{at: o.At, mute: o.CreatedAt == 0})
+	return nil
+}
+
+func (m *model) finish(v *life, o Observation, word, status, reason string) []string {
+	from, took := v.now(m), v.took(m, o.At)
+	if reason == "inferred" {
+		took = ""
+	}
+	v.note(o, word)
+	v.announce(status, o.At)
+	v.working = 0
+	return []string{line(v, o, status, reason, from, took)}
+}
+
+func (v *life) note(o Observation, word string) {
+	v.word, v.noted = word, o.At
+	if o.CreatedAt != 0 {
+		v.created = o.CreatedAt
+	}
+}
+
+// took is how long the run was seen, if its start was, and if nobody thought that it was over.
+func (v *life) took(m *model, at Time) string {
+	if !underway(v.now(m)) || v.working == 0 || v.version == 0 && v.word == "PARSE" && m.flippedAt != 0 {
+		return ""
+	}
+	return between(v.working, at)
+}
+
+func between(from, to Time) string {
+	return (time.Duration(max(0, to-from)) * time.Millisecond).String()
+}
+
+// row is what the sightings so far claim that is not believed yet, and since when.
+func (v *life) row() (claim string, since, created Time) {
+	for _, s := range v.trail {
+		another := claim == "another video" && another(s.created, created)
+		switch {
+		case s.claims == "" && (claim == "" || s.at < since || claim == "another video" && s.mute):
+		case s.claims == "":
+			claim, since, created = "", 0, 0
+		case s.claims != claim || another:
+			claim, since, created = s.claims, s.at, s.created
+		}
+	}
+	return claim, since, created
+}
+
+// confirms reports whether a sighting confirms the row that it goes on with, and since when. One that comes late does not count.
+func (m *model) confirms(v *life, o Observation, claim string) (Time, bool) {
+	if o.At < m.latest {
+		return 0, false
+	}
+	v.trail = append(v.trail, sighting{at: o.At, claims: claim, created: o.CreatedAt})
+	_, since, _ := v.row()
+	return since, o.At > since && time.Duration(o.At-since)*time.Millisecond >= m.policy.Confirm
+}
+
+// maybeStall judges a sighting that still shows the video working.
+func (m *model) maybeStall(v *life, o Observation, now string, mute bool) []string {
+	s := sighting{at: o.At, mute: mute}
+	age := v.first - v.created
+	mayStall := v.version > 0 || v.created != 0 && age < 24*60*60*1000 && !(v.word == "PARSE" && m.flippedAt != 0)
+	s.overdue = m.policy.StallAfter > 0 && m.baselined && mayStall && !v.stalled &&
+		time.Duration(o.At-v.changed)*time.Millisecond >= m.policy.StallAfter
+	if s.overdue {
+		if i := slices.IndexFunc(v.trail, func(s sighting) bool { return s.overdue }); i >= 0 && v.trail[i].at < o.At {
+			if v.working == 0 {
+				v.working = v.changed
+			}
+			trail := append(v.trail, s)
+			v.announce(now, o.At)
+			v.stalled, v.trail = true, doubts(trail)
+			return []string{line(v, o, "stalled", "stalled", now, between(v.working, o.At))}
+		}
+	}
+	v.trail = append(v.trail, s)
+	return nil
+}
+
+func (m *model) announceHeld(in Input) []string {
+	var events []string
+	for _, id := range m.oldestFirst() {
+		v := m.videos[id]
+		if v.word != "PARSE" || v.version == 0 || !underway(v.status) {
+			continue
+		}
+		at := max(v.changed, v.noted)
+		for _, o := range in.Observations {
+			at = max(at, o.At)
+		}
+		from, trail := v.status, v.trail
+		v.announce("done", at)
+		v.working, v.trail = 0, doubts(trail)
+		events = append(events, line(v, Observation{VideoNo: id, At: at}, "done", "inferred", from, ""))
+	}
+	return events
+}
+
+func (m *model) announceBaseline() []string {
+	var events []string
+	for _, id := range m.oldestFirst() {
+		v := m.videos[id]
+		if v.version > 0 || !settled(v.now(m)) {
+			continue
+		}
+		at := max(m.baselineAt, v.first, v.noted)
+		trail := v.trail
+		v.announce(v.now(m), at)
+		v.working, v.trail = 0, doubts(trail)
+		events = append(events, line(v, Observation{VideoNo: id, At: at}, v.status, "initial", "", ""))
+	}
+	return events
+}
+
+// doubts is a trail without its overdue marks: a change that no sighting made leaves what is doubted.
+func doubts(trail []sighting) []sighting {
+	left := slices.Clone(trail)
+	for i := range left {
+		left[i].overdue = false
+	}
+	return left
+}
+
+func (m *model) oldestFirst() []string {
+	var ids []string
+	for id := range m.videos {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b string) int {
+		return cmp.Or(cmp.Compare(m.videos[a].created, m.videos[b].created), cmp.Compare(a, b))
+	})
+	return ids
+}
+
+// line is an event as the model tells it.
+func line(v *life, o Observation, kind, reason, from, took string) string {
+	return fmt.Sprintf("%d v%d %s(%s) %s from=%s took=%s status=%s", o.At, v.version, kind, o.VideoNo, reason, from, took, v.status)
+}
+
+// lineOf is a change, told alike.
+func lineOf(c Change) string {
+	took := ""
+	if c.Took >= 0 {
+		took = c.Took.String()
+	}
+	return fmt.Sprintf("%d v%d %s(%s) %s from=%s took=%s status=%s", c.At, c.Record.Version, c.Kind, c.VideoNo, c.Reason, c.From,
+		took, c.Record.Status)
+}

@@ -1,0 +1,199 @@
+package diff
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// chooser picks one of n, 0 to n-1. A run ends sooner if it has nothing left to choose from.
+type chooser interface {
+	choose(n int, what string) int
+	spent() bool
+}
+
+func pick[T any](c chooser, what string, from ...T) T { return from[c.choose(len(from), what)] }
+
+// drawn chooses by a property's generator.
+type drawn struct{ *rapid.T }
+
+func (d drawn) choose(n int, what string) int { return rapid.IntRange(0, n-1).Draw(d.T, what) }
+func (d drawn) spent() bool                   { return false }
+
+// bytesLeft chooses by the bytes of a fuzz input.
+type bytesLeft struct{ data []byte }
+
+func (b *bytesLeft) choose(n int, _ string) int {
+	if len(b.data) == 0 {
+		return 0
+	}
+	v := b.data[0]
+	b.data = b.data[1:]
+	return int(v) % n
+}
+
+func (b *bytesLeft) spent() bool { return len(b.data) == 0 }
+
+// random chooses by a seed.
+type random struct{ *rand.Rand }
+
+func (r random) choose(n int, _ string) int { return r.IntN(n) }
+func (r random) spent() bool                { return false }
+
+const maxSteps = 40
+
+// run lives through a random life of a source: observations in any words, from replicas that lag, sweeps, restarts, deletions and
+// changes of the rule. The source checks what must always hold, and the model says what must be announced.
+func run(t tb, c chooser) {
+	t.Helper()
+	policy := Policy{
+		Emit: c.choose(2, "emit") == 1, Confirm: pick(c, "confirm", scriptStep, 0),
+		StallAfter: pick(c, "stall after", 0, 30*time.Minute),
+	}
+	vocabulary := pick(c, "vocabulary",
+		[]string{"PARSE", "DONE", "FAILED"}, []string{"UNPARSE", "PARSE", "FAIL"}, []string{"UNPARSE", "PARSE", "PARSE_ERROR"},
+		[]string{"UNPARSE", "PARSE", "DONE", "FAIL"},
+		[]string{"UNPARSE", "PARSE", "DONE", "FAILED", "FAIL", "fail", " parse", "PENDING", "", "WAITING", "waiting", "ERROR", "THINKING"},
+	)
+	l := &aLife{t: t, c: c, words: vocabulary, now: scriptStart, src: newSource(t, DefaultWords(), policy), model: newModel(policy)}
+	steps := 1 + c.choose(maxSteps, "steps")
+	for range steps {
+		if c.spent() {
+			break
+		}
+		l.step()
+	}
+	l.settle()
+}
+
+type aLife struct {
+	t     tb
+	c     chooser
+	words []string
+	now   Time
+	src   *source
+	model *model
+}
+
+func (l *aLife) step() {
+	l.t.Helper()
+	switch l.c.choose(12, "step") {
+	case 0:
+		l.src.restart(l.src.words)
+		l.model.restart()
+	case 1:
+		rule := pick(l.c, "rule", ParseAuto, ParseDone, ParseProcessing)
+		l.model.configure([]string{"auto", "done", "processing"}[rule])
+		l.src.restart(Words{classes: l.src.words.classes, rule: rule})
+		l.model.restart()
+	case 2:
+		id := l.video()
+		l.src.delete(id, l.now)
+		l.model.delete(id, l.now)
+	default:
+		l.cycle(l.input())
+	}
+}
+
+func (l *aLife) cycle(in Input) {
+	l.t.Helper()
+	want := l.model.cycle(in)
+	got := []string{}
+	for _, c := range l.src.cycle(in) {
+		got = append(got, lineOf(c))
+	}
+	if !slices.Equal(byVideo(got), byVideo(want)) {
+		l.t.Fatalf("%+v\n got %q\nwant %q", in, got, want)
+	}
+}
+
+// byVideo keeps the order of each video's events.
+func byVideo(lines []string) []string {
+	video := func(line string) string { return line[strings.Index(line, "("):strings.Index(line, ")")] }
+	return slices.SortedStableFunc(slices.Values(lines), func(a, b string) int { return cmp.Compare(video(a), video(b)) })
+}
+
+func (l *aLife) video() string { return pick(l.c, "video", "a", "b", "c") }
+
+func (l *aLife) input() Input {
+	ms := func(d time.Duration) Time { return Time(d.Milliseconds()) }
+	l.now += ms(pick(l.c, "step of time", scriptStep, time.Second, 5*time.Second, 10*time.Minute, 31*time.Minute, 25*time.Hour))
+	in := Input{Sweep: uint32(l.now), SweepComplete: pick(l.c, "complete", 0, l.now)}
+	for range l.c.choose(5, "observations") {
+		in.Observations = append(in.Observations, Observation{
+			VideoNo: l.video(), Raw: l.words[l.c.choose(len(l.words), "word")],
+			Cause:     pick(l.c, "cause", "", "x"),
+			CreatedAt: pick(l.c, "created", scriptStart-ms(time.Hour), 0, scriptStart-ms(time.Hour)+500, scriptStart-ms(time.Minute)),
+			At:        l.now + ms(pick(l.c, "lag", 0, -time.Second, -16*time.Second, -time.Hour)),
+		})
+	}
+	return in
+}
+
+// settle lets platform and faults be still: what was announced last is then what the platform says, within three sweeps.
+func (l *aLife) settle() {
+	l.t.Helper()
+	final := map[string]Observation{}
+	for _, id := range []string{"a", "b", "c"} {
+		final[id] = Observation{VideoNo: id, Raw: l.words[l.c.choose(len(l.words), "word")], CreatedAt: scriptStart - 1000}
+	}
+	for range 3 {
+		l.now += Time(scriptStep.Milliseconds())
+		in := Input{SweepComplete: l.now}
+		for _, o := range final {
+			o.At = l.now
+			in.Observations = append(in.Observations, o)
+		}
+		l.cycle(in)
+	}
+	for id, o := range final {
+		word, parse := l.src.words.Class(o.Raw), l.src.state.meaning
+		got, says := l.src.state.Status(id), parse[word]
+		if got.inFlight() && says.inFlight() || got == says || word == WordParse && got == Done {
+			continue // a PARSE that was announced as done stays so, whatever PARSE came to mean
+		}
+		l.t.Fatalf("%s is %s at the end, the platform says %s", id, got, o.Raw)
+	}
+}
+
+func TestReconcileAgreesWithTheModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) { run(t, drawn{t}) })
+}
+
+func TestReconcileAgreesWithTheModelInManyLives(t *testing.T) {
+	lives := 2000
+	if testing.Short() {
+		lives = 200
+	}
+	for seed := range lives {
+		run(seeded{t, seed}, random{rand.New(rand.NewPCG(uint64(seed), 0))})
+	}
+}
+
+// seeded names the seed of a life that failed.
+type seeded struct {
+	testing.TB
+	seed int
+}
+
+func (s seeded) Fatalf(format string, args ...any) {
+	s.TB.Helper()
+	s.TB.Fatalf("seed %d: "+format, append([]any{s.seed}, args...)...)
+}
+
+func FuzzReconcile(f *testing.F) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for _, n := range []int{0, 40, 200, 600} {
+		data := make([]byte, n)
+		for i := range data {
+			data[i] = byte(rnd.Uint32())
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) { run(t, &bytesLeft{data}) })
+}
