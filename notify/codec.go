@@ -4,8 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
-	"time"
+	"math"
 
 	"vidbell/diff"
 )
@@ -24,9 +23,8 @@ type storedVideo struct {
 	Created   diff.Time `json:"created,omitempty"`
 	FirstSeen diff.Time `json:"seen"`
 	RunStart  diff.Time `json:"run,omitempty"`
-	// Of notes only: the version the note stands beside, and when it was observed.
-	Version uint32    `json:"version,omitempty"`
-	At      diff.Time `json:"at,omitempty"`
+	At        diff.Time `json:"at,omitempty"`      // when its word moved while its status stayed
+	Version   uint32    `json:"version,omitempty"` // of notes only: the version the note stands beside
 }
 
 type storedPage struct {
@@ -48,14 +46,14 @@ type storedMeta struct {
 func store(videoNo string, r diff.Record) storedVideo {
 	return storedVideo{
 		VideoNo: videoNo, Name: r.Name, Raw: r.Raw, Cause: r.Cause, Duration: r.Duration, Size: r.Size,
-		Created: r.CreatedAt, FirstSeen: r.FirstSeen, RunStart: r.RunStart,
+		Created: r.CreatedAt, FirstSeen: r.FirstSeen, RunStart: r.RunStart, At: r.NotedAt, Version: r.Version,
 	}
 }
 
 func (v storedVideo) record() diff.Record {
 	return diff.Record{
 		Name: v.Name, Raw: v.Raw, Cause: v.Cause, Duration: v.Duration, Size: v.Size,
-		CreatedAt: v.Created, FirstSeen: v.FirstSeen, ChangedAt: v.FirstSeen, RunStart: v.RunStart,
+		CreatedAt: v.Created, FirstSeen: v.FirstSeen, ChangedAt: v.FirstSeen, NotedAt: v.At, RunStart: v.RunStart,
 	}
 }
 
@@ -71,39 +69,114 @@ func checkSchema(found int) error {
 	return nil
 }
 
+func decodeNote(body []byte) (storedVideo, error) {
+	var n storedNote
+	if err := json.Unmarshal(body, &n); err != nil {
+		return storedVideo{}, err
+	}
+	return n.Video, checkSchema(n.Schema)
+}
+
+// storedEvent is the part of an event that tells a record back. A start reads hundreds of thousands.
+type storedEvent struct {
+	SpecVersion string `json:"specversion"`
+	Type        string `json:"type"`
+	Time        string `json:"time"`
+	Data        struct {
+		VideoNo           string   `json:"video_no"`
+		VideoName         string   `json:"video_name"`
+		Status            string   `json:"status"`
+		RawStatus         string   `json:"raw_status"`
+		Cause             string   `json:"cause"`
+		DurationSeconds   int64    `json:"duration_seconds"`
+		SizeBytes         int64    `json:"size_bytes"`
+		CreatedAt         string   `json:"created_at"`
+		FirstSeenAt       string   `json:"first_seen_at"`
+		ProcessingSeconds *float64 `json:"processing_seconds"`
+		Version           uint32   `json:"version"`
+	} `json:"data"`
+}
+
 // decodeEvent reads back what a stored event says about its video.
 func decodeEvent(body []byte) (videoNo string, r diff.Record, err error) {
-	var e VideoEvent
+	var e storedEvent
 	if err := json.Unmarshal(body, &e); err != nil {
 		return "", r, err
 	}
-	d := e.Data
+	d := &e.Data
+	if d.VideoNo == "" || d.Version == 0 || e.SpecVersion != specVersion {
+		return "", r, fmt.Errorf("not an event of ours: specversion %q, video %q, version %d", e.SpecVersion, d.VideoNo, d.Version)
+	}
 	status, ok := diff.ParseStatus(d.Status)
-	if !ok || d.VideoNo == "" || d.Version == 0 || e.SpecVersion != specVersion {
-		return "", r, fmt.Errorf("not an event of ours: specversion %q, status %q, version %d", e.SpecVersion, d.Status, d.Version)
+	if !ok || status == diff.None {
+		return "", r, fmt.Errorf("%w: unknown status %q", errNewer, d.Status)
 	}
 	r = diff.Record{
-		Name: d.VideoName, Raw: d.RawStatus, Duration: d.DurationSeconds, Size: d.SizeBytes, Version: d.Version,
-		Status: status, Stalled: strings.HasSuffix(e.Type, "."+string(diff.KindStalled)),
-	}
-	if d.Cause != nil {
-		r.Cause = *d.Cause
+		Name: d.VideoName, Raw: d.RawStatus, Cause: d.Cause, Duration: d.DurationSeconds, Size: d.SizeBytes, Version: d.Version,
+		Status: status, Stalled: e.Type == TypeOf(diff.KindStalled),
 	}
 	var errs [3]error
 	r.ChangedAt, errs[0] = unstamp(e.Time)
 	r.FirstSeen, errs[1] = unstamp(d.FirstSeenAt)
-	if d.CreatedAt != nil {
-		r.CreatedAt, errs[2] = unstamp(*d.CreatedAt)
-	}
+	r.CreatedAt, errs[2] = unstamp(d.CreatedAt)
 	if !status.Settled() && status != diff.Deleted {
-		r.RunStart = runStart(r.ChangedAt, d.ProcessingSeconds)
+		r.RunStart = runStart(e.Type, r.ChangedAt, d.ProcessingSeconds)
 	}
 	return d.VideoNo, r, errors.Join(errs[:]...)
 }
 
-func runStart(at diff.Time, seconds *float64) diff.Time {
-	if seconds == nil {
+// runStart is when the run began that an event shows. A run that begins with its event has no time to tell yet.
+func runStart(kind string, at diff.Time, seconds *float64) diff.Time {
+	switch {
+	case seconds != nil:
+		return at - diff.Time(math.Round(*seconds*1000))
+	case kind == TypeOf(diff.KindProcessing):
 		return at
+	default:
+		return 0
 	}
-	return at - diff.Time(*seconds*float64(time.Second/time.Millisecond))
+}
+
+// lay lays a note over the record it was made beside. It reports false for a note that a later event overtook: that says
+// nothing any more.
+func (v storedVideo) lay(r *diff.Record) bool {
+	if r.Version != v.Version || v.At < r.ChangedAt {
+		return false
+	}
+	r.Name, r.Raw, r.Cause, r.Duration, r.Size = v.Name, v.Raw, v.Cause, v.Duration, v.Size
+	r.CreatedAt, r.NotedAt, r.RunStart = v.Created, v.At, v.RunStart
+	return true
+}
+
+// encodePages writes what a baseline learnt, in pages of at most maxPageBytes each.
+func encodePages(learned []diff.Learned) ([][]byte, error) {
+	type rawPage struct {
+		Schema int               `json:"schema"`
+		Videos []json.RawMessage `json:"videos"`
+	}
+	var pages [][]byte
+	page, size := rawPage{Schema: schema}, 0
+	flush := func() error {
+		body, err := encode(page)
+		pages = append(pages, body)
+		page.Videos, size = nil, 0
+		return err
+	}
+	for _, v := range learned {
+		video, err := encode(store(v.VideoNo, v.Record)) // encoded here, since escapes make text up to six times as long
+		if err != nil {
+			return nil, err
+		}
+		if size += len(video) + 1; size > maxPageBytes && len(page.Videos) > 0 {
+			if err := flush(); err != nil {
+				return nil, err
+			}
+			size = len(video) + 1
+		}
+		page.Videos = append(page.Videos, video)
+	}
+	if len(page.Videos) == 0 {
+		return pages, nil
+	}
+	return pages, flush()
 }

@@ -161,11 +161,13 @@ func optional(s string) *string {
 	return &s
 }
 
+// stamp is empty for no time, and for one that the layout cannot write: what the platform says may be anything.
 func stamp(t diff.Time) string {
-	if t == 0 {
+	at := t.Time()
+	if t == 0 || at.Year() < 1 || at.Year() > 9999 {
 		return ""
 	}
-	return t.Time().Format(timeLayout)
+	return at.Format(timeLayout)
 }
 
 func unstamp(s string) (diff.Time, error) {

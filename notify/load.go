@@ -15,9 +15,11 @@ import (
 )
 
 const (
-	loadBatch   = 2000
+	loadBatch   = 2000             // messages on their way at once
 	loadTimeout = 30 * time.Second // without a message
 	loadIdle    = time.Minute      // after which the server forgets a reader that died
+	// maxRefresh is how many videos are brought up to date one by one; beyond it all are read at once.
+	maxRefresh = 100
 )
 
 // LoadError means that the log holds something that cannot be read. Nothing was changed.
@@ -39,6 +41,9 @@ func (e *LoadError) Unwrap() error { return e.Err }
 // Load rebuilds the state of a source from the log: the last message of each of its subjects. A source that never ran gives
 // an empty state. It returns a *LoadError for what cannot be read, and changes nothing.
 func (l *Log) Load(ctx context.Context, source string, words diff.Words) (*diff.State, error) {
+	if err := l.confirmBirth(ctx); err != nil {
+		return nil, err
+	}
 	ld := &loading{source: source, names: l.names, state: diff.NewState(source, words), notes: make(map[string]storedVideo)}
 	filters := []string{l.names.SourceState(source), l.names.SourceEvents(source)}
 	if err := l.read(ctx, filters, ld.message); err != nil {
@@ -52,37 +57,63 @@ func (l *Log) Load(ctx context.Context, source string, words diff.Words) (*diff.
 }
 
 // Refresh brings the videos of a result that met a conflict up to date. It is Load for what matters now: when the conflict may
-// be about the source itself it loads everything. It returns the state to go on with.
+// be about the source itself, or about many videos, it loads everything. It returns the state to go on with.
 func (l *Log) Refresh(ctx context.Context, state *diff.State, res *diff.Result) (*diff.State, error) {
 	l.metrics.reloads.Inc()
-	if len(res.Learned) > 0 || res.Meta != nil {
+	if len(res.Learned) > 0 || res.Meta != nil || len(res.Changes) > maxRefresh {
 		return l.Load(ctx, state.Source, state.Words())
 	}
 	for _, c := range res.Changes {
-		if err := l.refresh(ctx, state, c.VideoNo); err != nil {
+		known, err := l.refresh(ctx, state, c.VideoNo)
+		if err != nil {
 			return nil, fmt.Errorf("bring %s up to date: %w", c.VideoNo, err)
+		}
+		if !known {
+			return l.Load(ctx, state.Source, state.Words())
 		}
 	}
 	return state, nil
 }
 
-func (l *Log) refresh(ctx context.Context, state *diff.State, videoNo string) error {
+// refresh brings one video up to date. It reports false if the log has lost what it held of it.
+func (l *Log) refresh(ctx context.Context, state *diff.State, videoNo string) (bool, error) {
+	have, _ := state.Get(videoNo)
 	m, err := l.stream.GetLastMsgForSubject(ctx, l.names.VideoEvents(state.Source, videoNo))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return have.Revision == 0, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if have.Revision == m.Sequence {
+		return true, nil
+	}
+	no, r, err := decodeEvent(m.Data)
+	if err != nil {
+		return false, &LoadError{Stream: l.names.Stream(), Subject: m.Subject, Seq: m.Sequence, Err: err}
+	}
+	r.Revision = m.Sequence
+	if err := l.layNote(ctx, state.Source, no, &r); err != nil {
+		return false, err
+	}
+	state.Put(no, r)
+	return true, nil
+}
+
+// layNote lays a video's note over its record, if there is one.
+func (l *Log) layNote(ctx context.Context, source, videoNo string, r *diff.Record) error {
+	m, err := l.stream.GetLastMsgForSubject(ctx, l.names.StateSubject(source, "note", Token(videoNo)))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	no, r, err := decodeEvent(m.Data)
+	v, err := decodeNote(m.Data)
 	if err != nil {
 		return &LoadError{Stream: l.names.Stream(), Subject: m.Subject, Seq: m.Sequence, Err: err}
 	}
-	r.Revision = m.Sequence
-	if have, ok := state.Get(no); ok && have.Version == r.Version && have.Revision == r.Revision {
-		return nil
-	}
-	state.Put(no, r)
+	v.lay(r)
 	return nil
 }
 
@@ -98,39 +129,45 @@ func (l *Log) read(ctx context.Context, filters []string, take func(seq uint64, 
 	defer func() {
 		_ = l.stream.DeleteConsumer(context.WithoutCancel(ctx), c.CachedInfo().Name) // forgotten after loadIdle anyway
 	}()
-	for pending := c.CachedInfo().NumPending; pending > 0; {
-		if pending, err = l.readBatch(ctx, c, min(pending, loadBatch), take); err != nil {
-			return err
+	pending := c.CachedInfo().NumPending
+	if pending == 0 {
+		return nil
+	}
+	messages, err := c.Messages(jetstream.PullMaxMessages(loadBatch))
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	defer messages.Stop()
+	return l.readAll(ctx, messages, pending, take)
+}
+
+// readAll hands over the messages that were there at the beginning, and those that came meanwhile.
+func (l *Log) readAll(
+	ctx context.Context, messages jetstream.MessagesContext, want uint64, take func(seq uint64, subject string, body []byte) error,
+) error {
+	left := want
+	for got := uint64(0); got < want || left > 0; got++ {
+		m, err := next(ctx, messages)
+		if err != nil {
+			return fmt.Errorf("read: %d of %d messages came: %w", got, want, err)
 		}
+		md, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
+		if err := take(md.Sequence.Stream, m.Subject(), m.Data()); err != nil {
+			return &LoadError{Stream: l.names.Stream(), Subject: m.Subject(), Seq: md.Sequence.Stream, Err: err}
+		}
+		left = md.NumPending
 	}
 	return nil
 }
 
-// readBatch hands over the next n messages and says how many are left.
-func (l *Log) readBatch(
-	ctx context.Context, c jetstream.Consumer, n uint64, take func(seq uint64, subject string, body []byte) error,
-) (left uint64, err error) {
+// next waits for a message for a bounded time.
+func next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	batch, err := c.Fetch(int(n), jetstream.FetchContext(ctx))
-	if err != nil {
-		return 0, fmt.Errorf("read: %w", err)
-	}
-	got := uint64(0)
-	for m := range batch.Messages() {
-		md, err := m.Metadata()
-		if err != nil {
-			return 0, fmt.Errorf("read: %w", err)
-		}
-		if err := take(md.Sequence.Stream, m.Subject(), m.Data()); err != nil {
-			return 0, &LoadError{Stream: l.names.Stream(), Subject: m.Subject(), Seq: md.Sequence.Stream, Err: err}
-		}
-		got, left = got+1, md.NumPending
-	}
-	if got < n {
-		return 0, fmt.Errorf("read: %d of %d messages came: %w", got, n, errors.Join(batch.Error(), ctx.Err()))
-	}
-	return left, nil
+	return messages.Next(jetstream.NextContext(ctx))
 }
 
 // loading is a state being rebuilt.
@@ -154,7 +191,9 @@ func (ld *loading) message(seq uint64, subject string, body []byte) error {
 	case "baseline":
 		return ld.page(tail, body)
 	case "note":
-		return ld.note(body)
+		v, err := decodeNote(body)
+		ld.notes[v.VideoNo] = v
+		return err
 	default:
 		return fmt.Errorf("%w: unknown kind of state %q", errNewer, kind)
 	}
@@ -180,11 +219,8 @@ func (ld *loading) meta(seq uint64, body []byte) error {
 	if err := json.Unmarshal(body, &m); err != nil {
 		return err
 	}
-	if err := checkSchema(m.Schema); err != nil {
-		return err
-	}
 	ld.state.SetMeta(m.BaselineAt, m.Evidence, seq)
-	return nil
+	return checkSchema(m.Schema)
 }
 
 func (ld *loading) page(number string, body []byte) error {
@@ -208,26 +244,11 @@ func (ld *loading) page(number string, body []byte) error {
 	return nil
 }
 
-func (ld *loading) note(body []byte) error {
-	var n storedNote
-	if err := json.Unmarshal(body, &n); err != nil {
-		return err
-	}
-	if err := checkSchema(n.Schema); err != nil {
-		return err
-	}
-	ld.notes[n.Video.VideoNo] = n.Video
-	return nil
-}
-
-// finish lays the notes over the records they were made beside; a note that a later event overtook says nothing any more.
+// finish lays the notes over the records they were made beside.
 func (ld *loading) finish() {
 	for no, v := range ld.notes {
-		r, ok := ld.state.Get(no)
-		if !ok || r.Version != v.Version || v.At < r.ChangedAt {
-			continue
+		if r, ok := ld.state.Get(no); ok && v.lay(&r) {
+			ld.state.Put(no, r)
 		}
-		r.Name, r.Raw, r.Cause, r.Duration, r.Size, r.RunStart = v.Name, v.Raw, v.Cause, v.Duration, v.Size, v.RunStart
-		ld.state.Put(no, r)
 	}
 }

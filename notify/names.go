@@ -41,8 +41,12 @@ func (n Names) Validate() error {
 	if !prefixPattern.MatchString(n.Prefix) {
 		return fmt.Errorf("subject prefix %q: use up to four tokens of letters, digits, - or _, joined by dots", n.Prefix)
 	}
-	if first, _, _ := strings.Cut(n.Prefix, "."); first == n.root() || first == internalRoot {
-		return fmt.Errorf("subject prefix %q: %q is kept for internal subjects", n.Prefix, first)
+	first, _, _ := strings.Cut(n.Prefix, ".")
+	if first == internalRoot || strings.HasPrefix(first, internalRoot+"-") {
+		return fmt.Errorf("subject prefix %q: %q is kept for internal subjects, of this or another instance", n.Prefix, first)
+	}
+	if strings.HasPrefix(first, "_") {
+		return fmt.Errorf("subject prefix %q: NATS keeps what begins with _ for itself", n.Prefix)
 	}
 	return nil
 }

@@ -21,28 +21,33 @@ type Trouble struct {
 	At     diff.Time
 }
 
-// ReportSource stores one source.degraded or source.recovered event. The same report again is stored once.
-func (l *Log) ReportSource(ctx context.Context, recovered bool, t Trouble) error {
+// newSourceEvent wraps a report. birth is the log's birth mark.
+func newSourceEvent(birth string, recovered bool, t Trouble) SourceEvent {
 	kind := TypeSourceDegraded
 	if recovered {
 		kind = TypeSourceRecovered
 	}
 	at := stamp(t.At)
-	ev := SourceEvent{
-		SpecVersion: specVersion, ID: eventID(l.birth, t.Source, kind, t.Reason, at), Source: sourcePrefix + t.Source,
+	return SourceEvent{
+		SpecVersion: specVersion, ID: eventID(birth, t.Source, kind, t.Reason, at), Source: sourcePrefix + t.Source,
 		Type: kind, Subject: t.Source, Time: at, Timestamp: at, DataContentType: dataType,
 		Data: SourceData{Source: t.Source, Reason: t.Reason, Detail: t.Detail, Since: stamp(t.Since)},
 	}
+}
+
+// ReportSource stores one source.degraded or source.recovered event. The same report again within two minutes is stored once.
+func (l *Log) ReportSource(ctx context.Context, recovered bool, t Trouble) error {
+	ev := newSourceEvent(l.identity(), recovered, t)
 	body, err := encode(ev)
 	if err != nil {
-		return fmt.Errorf("encode %s of %s: %w", kind, t.Source, err)
+		return fmt.Errorf("encode %s of %s: %w", ev.Type, t.Source, err)
 	}
-	m := nats.NewMsg(l.names.reportSubject(kind, t.Source))
+	m := nats.NewMsg(l.names.reportSubject(ev.Type, t.Source))
 	m.Data = body
 	m.Header.Set(headerContentType, ContentType)
 	m.Header.Set(nats.MsgIdHdr, ev.ID)
 	if _, err := l.js.PublishMsg(ctx, m); err != nil {
-		return fmt.Errorf("report %s of %s: %w", kind, t.Source, err)
+		return fmt.Errorf("report %s of %s: %w", ev.Type, t.Source, err)
 	}
 	return nil
 }

@@ -1,0 +1,105 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// opsAge and opsBytes bound the stream of events about sources and endpoints.
+	opsAge   = 30 * 24 * time.Hour
+	opsBytes = 64 << 20
+	// dedupWindow only catches a repeated publish that compare-and-set would refuse too.
+	dedupWindow = 2 * time.Minute
+)
+
+// streamConfig is the log: everything is kept. Reads go to the stream's leader (no AllowDirect): a follower may be behind,
+// and after a conflict we must see what we met.
+func (l *Log) streamConfig(replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: l.names.Stream(), Description: "vidbell: video events, and the state of sources",
+		Subjects:           []string{l.names.AppendAll(), l.names.StateAll(), l.names.BirthSubject()},
+		SubjectTransform:   &jetstream.SubjectTransformConfig{Source: l.names.AppendAll(), Destination: l.names.AllEvents()},
+		RePublish:          &jetstream.RePublish{Source: l.names.AllEvents(), Destination: l.names.AllEvents()},
+		Storage:            jetstream.FileStorage,
+		Replicas:           replicas,
+		Duplicates:         dedupWindow,
+		AllowAtomicPublish: true, AllowRollup: true,
+	}
+}
+
+func (l *Log) opsConfig(replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: l.names.OpsStream(), Description: "vidbell: health of sources and endpoints",
+		Subjects:         []string{l.names.reportAll()},
+		SubjectTransform: &jetstream.SubjectTransformConfig{Source: l.names.reportAll(), Destination: l.names.OpsAll()},
+		RePublish:        &jetstream.RePublish{Source: l.names.OpsAll(), Destination: l.names.OpsAll()},
+		Storage:          jetstream.FileStorage, Replicas: replicas, Duplicates: dedupWindow,
+		MaxAge: opsAge, MaxBytes: opsBytes, Discard: jetstream.DiscardOld, AllowDirect: true,
+	}
+}
+
+// openStream makes a stream, or checks that the one that is there is fit for use and mends what may be mended.
+func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	s, err := js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		s, err = js.CreateStream(ctx, want)
+		if err == nil {
+			return s, nil
+		}
+		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return nil, fmt.Errorf("make stream %s: %w", want.Name, err)
+		}
+		s, err = js.Stream(ctx, want.Name) // another process was faster
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open stream %s: %w", want.Name, err)
+	}
+	have := s.CachedInfo().Config
+	if err := checkStream(have, want); err != nil {
+		return nil, err
+	}
+	mended := have
+	mended.Replicas = max(have.Replicas, want.Replicas)
+	mended.AllowAtomicPublish = have.AllowAtomicPublish || want.AllowAtomicPublish
+	mended.AllowRollup = have.AllowRollup || want.AllowRollup
+	if mended.Replicas == have.Replicas && mended.AllowAtomicPublish == have.AllowAtomicPublish && mended.AllowRollup == have.AllowRollup {
+		return s, nil
+	}
+	if s, err = js.UpdateStream(ctx, mended); err != nil {
+		return nil, fmt.Errorf("set stream %s to %d replicas, atomic batches and rollup: %w", want.Name, mended.Replicas, err)
+	}
+	return s, nil
+}
+
+// checkStream refuses a stream that is not ours, and one that was set to lose what we rely on.
+func checkStream(have, want jetstream.StreamConfig) error {
+	if have.SubjectTransform == nil || have.RePublish == nil || !slices.Equal(have.Subjects, want.Subjects) {
+		return fmt.Errorf("stream %s exists and is not ours: it listens to %v; set VIDBELL_INSTANCE to use another name", want.Name, have.Subjects)
+	}
+	if got := have.SubjectTransform.Destination; got != want.SubjectTransform.Destination || have.RePublish.Destination != got {
+		return fmt.Errorf("stream %s holds events under %s, not %s: set VIDBELL_SUBJECT_PREFIX back, or use another VIDBELL_INSTANCE",
+			want.Name, got, want.SubjectTransform.Destination)
+	}
+	if want.MaxAge > 0 {
+		return nil // the stream of reports is bounded, and its operator may bound it otherwise
+	}
+	switch {
+	case have.MaxAge > 0:
+		return losing(want.Name, "after "+have.MaxAge.String(), "max_age")
+	case have.Retention != jetstream.LimitsPolicy:
+		return losing(want.Name, "once it is acknowledged", "retention "+have.Retention.String())
+	case (have.MaxBytes > 0 || have.MaxMsgs > 0) && have.Discard == jetstream.DiscardOld:
+		return losing(want.Name, "when it is full", "max_bytes and max_msgs, or set discard to new")
+	}
+	return nil
+}
+
+func losing(stream, when, setting string) error {
+	return fmt.Errorf("stream %s drops what it holds %s, and it is the state of vidbell: take away its %s", stream, when, setting)
+}
