@@ -23,6 +23,9 @@ func (r *runner) baseline(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if w.unique > 0 {
+			r.empty = time.Time{}
+		}
 		var complete diff.Time
 		if w.ended && r.baselineCounts(w) {
 			complete = diff.TimeOf(page.StartedAt)
@@ -51,7 +54,6 @@ func (r *runner) baselineCounts(w *sweep) bool {
 	if w.unique == 0 && w.skipped == 0 {
 		return r.emptyCounts(w)
 	}
-	r.empty = time.Time{}
 	if w.skipped == 0 && int64(w.unique) >= w.first {
 		return true
 	}

@@ -64,6 +64,25 @@ func TestEmptyListingsOnBothSidesOfALibraryDoNotAddUp(t *testing.T) {
 	})
 }
 
+func TestOneEmptyListingLongAfterAnotherIsNoConfirmation(t *testing.T) {
+	inBubble(t, simulator.Options{}, func(w *world) {
+		w.library("a:R", "b:R")
+		w.with(pageSize(1))
+		w.fail(simulator.Fault{Kind: simulator.FaultEmpty, Page: 1, Times: 1})
+		r := w.start()
+		w.fail(simulator.Fault{Kind: simulator.FaultRepeat, Page: 2, Times: -1}) // no walk comes to its end
+		w.ticks(20)
+		w.expectBaseline("walks without an end", r, false, 1)
+		w.sim.ClearFaults()
+		w.fail(simulator.Fault{Kind: simulator.FaultEmpty, Page: 1, Times: 1})
+		w.ticks(1)
+		w.expectBaseline("empty once more", r, false, 1)
+		w.ticks(2)
+		w.expectBaseline("a whole walk", r, true, 2)
+		w.expect("nothing is news")
+	})
+}
+
 func TestAnEmptyListingThatCountsVideosIsDoubtedForLong(t *testing.T) {
 	inBubble(t, simulator.Options{}, func(w *world) {
 		w.library("a:R", "b:R")

@@ -26,13 +26,15 @@ const (
 	// maxTries bounds the requests for one page that fails; maxThrottles those for one that is throttled.
 	maxTries     = 4
 	maxThrottles = 10
+	// maxThrottled bounds how long a page is asked for in place: a source that is throttled for long is in trouble.
+	maxThrottled = 2 * time.Minute
 	retryMin     = 500 * time.Millisecond
 )
 
 // fetch asks for one page, again where asking again may help. Every request, failed or not, passes the account's quota.
 func (r *runner) fetch(ctx context.Context, l lane, n int) (memories.Page, error) {
 	q := memories.Query{UniqueID: r.UniqueID, Page: n, Size: r.PageSize}
-	pause := retryMin
+	pause, start := retryMin, time.Now()
 	for failures, throttles := 0, 0; ; {
 		page, err := r.request(ctx, l, q)
 		if err == nil {
@@ -42,7 +44,7 @@ func (r *runner) fetch(ctx context.Context, l lane, n int) (memories.Page, error
 			return memories.Page{}, ctx.Err()
 		}
 		if memories.ClassOf(err) == memories.ClassThrottled {
-			if throttles++; throttles >= maxThrottles {
+			if throttles++; throttles >= maxThrottles || throttles > 1 && time.Since(start) > maxThrottled {
 				return memories.Page{}, fmt.Errorf("poll %s: throttled %d times: %w", r.Name, throttles, err)
 			}
 			continue // the account waits

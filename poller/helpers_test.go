@@ -2,7 +2,10 @@ package poller_test
 
 import (
 	dto "github.com/prometheus/client_model/go"
+	"go.uber.org/zap"
 )
+
+func (w *world) quiet() *zap.Logger { return zap.NewNop() }
 
 // counter is the sum of a metric's values whose labels match, given as name and value in turn.
 func (w *world) counter(name string, labels ...string) float64 {

@@ -263,7 +263,7 @@ func TestS25UnreadableStateStopsEverything(t *testing.T) {
 		p := w.newPoller(w.source("default", poller.NewAccount(1), key))
 		err := p.Load(w.t.Context())
 		if err == nil || !isUnreadable(err) {
-			t.Fatalf("Load returned %v", err)
+			w.t.Fatalf("Load returned %v", err)
 		}
 		if _, _, pages := w.log.content(); pages != 0 || w.log.appends != 0 {
 			t.Error("something was written")
@@ -290,7 +290,7 @@ func TestStateThatTurnsOutUnreadableStopsAllSources(t *testing.T) {
 				t.Errorf("Run returned %v", err)
 			}
 		default:
-			t.Fatal("still running")
+			w.t.Fatal("still running")
 		}
 		if w.log.appends != written {
 			t.Error("something was written")
@@ -366,7 +366,7 @@ func TestS38TheOrderOfTheListingDoesNotMatter(t *testing.T) {
 		// The same platform in another order, for another process on the same log.
 		shuffled, err := simulator.New(simulator.Options{Keys: []string{key}, Words: w.words, Shuffled: true})
 		if err != nil {
-			t.Fatal(err)
+			w.t.Fatal(err)
 		}
 		for _, v := range w.sim.List("default") {
 			shuffled.Add("default", v)

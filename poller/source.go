@@ -91,6 +91,9 @@ type runner struct {
 
 	throttles, reports, holds repeated
 	holding                   time.Time // since when the engine has been away
+
+	rival  time.Time // when another process was last seen to write about this source; zero if never
+	loaded time.Time // when the state was last read from the log
 }
 
 func (r *runner) policy() diff.Policy {
@@ -123,6 +126,9 @@ func (r *runner) run(ctx context.Context, first time.Duration) error {
 
 // tick is one flight. busy says that the next should come soon.
 func (r *runner) tick(ctx context.Context) (busy bool, err error) {
+	if err := r.follow(ctx); err != nil {
+		return true, err
+	}
 	if r.state.BaselineAt == 0 {
 		return true, r.baseline(ctx)
 	}

@@ -133,9 +133,12 @@ func (p *process) Refresh(ctx context.Context, state *diff.State, res *diff.Resu
 
 func (p *process) Append(ctx context.Context, source string, res *diff.Result) error {
 	s := p.logStore
-	if s.delay > 0 {
+	s.mu.Lock()
+	delay := s.delay
+	s.mu.Unlock()
+	if delay > 0 {
 		select {
-		case <-time.After(s.delay):
+		case <-time.After(delay):
 		case <-ctx.Done():
 			return ctx.Err()
 		}

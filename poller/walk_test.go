@@ -125,6 +125,22 @@ func TestAWrongTotalCountIsShownAndChangesNothing(t *testing.T) {
 	}
 }
 
+func TestAnEmptyPageInTheMiddleOfSweepsIsAMismatch(t *testing.T) {
+	inBubble(t, simulator.Options{Words: simulator.WordsLegacy()}, func(w *world) {
+		w.with(pageSize(10))
+		w.with(func(s *poller.Source) { s.SweepInterval = time.Minute })
+		w.sim.Fill("default", 95)
+		w.start()
+		w.fail(simulator.Fault{Kind: simulator.FaultEmpty, Page: 4, Times: -1})
+		w.pass(5 * time.Minute)
+		w.expectReports("it counts nothing, but that says nothing", "degraded count_mismatch")
+		w.expect("no news")
+		w.sim.ClearFaults()
+		w.pass(2 * time.Minute)
+		w.expectReports("whole again", "degraded count_mismatch", "recovered count_mismatch")
+	})
+}
+
 func TestDeletionsAndUploadsDuringSweepsAreNoMismatch(t *testing.T) {
 	inBubble(t, simulator.Options{Words: simulator.WordsLegacy()}, func(w *world) {
 		w.with(pageSize(10))

@@ -35,7 +35,6 @@ type world struct {
 	reports *reports
 	logged  *observer.ObservedLogs
 	metrics *prometheus.Registry
-	poller  *poller.Poller
 
 	options  []func(*poller.Source)
 	rate     float64
