@@ -385,7 +385,7 @@ func (m *model) confirms(v *life, o Observation, claim string) (Time, bool) {
 func (m *model) maybeStall(v *life, o Observation, now string, mute bool) []string {
 	s := sighting{at: o.At, mute: mute}
 	age := v.first - v.created
-	mayStall := v.version > 0 || v.created != 0 && age < 24*60*60*1000 && !(v.word == "PARSE" && m.flippedAt != 0)
+	mayStall := v.version > 0 || v.created != 0 && age < 24*60*60*1000 && (v.word != "PARSE" || m.flippedAt == 0)
 	s.overdue = m.policy.StallAfter > 0 && m.baselined && mayStall && !v.stalled &&
 		time.Duration(o.At-v.changed)*time.Millisecond >= m.policy.StallAfter
 	if s.overdue {
@@ -393,7 +393,7 @@ func (m *model) maybeStall(v *life, o Observation, now string, mute bool) []stri
 			if v.working == 0 {
 				v.working = v.changed
 			}
-			trail := append(v.trail, s)
+			trail := append(slices.Clone(v.trail), s)
 			v.announce(now, o.At)
 			v.stalled, v.trail = true, doubts(trail)
 			return []string{line(v, o, "stalled", "stalled", now, between(v.working, o.At))}

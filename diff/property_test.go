@@ -182,7 +182,7 @@ type seeded struct {
 }
 
 func (s seeded) Fatalf(format string, args ...any) {
-	s.TB.Helper()
+	s.Helper()
 	s.TB.Fatalf("seed %d: "+format, append([]any{s.seed}, args...)...)
 }
 

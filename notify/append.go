@@ -50,7 +50,7 @@ func (l *Log) Append(ctx context.Context, source string, res *diff.Result) error
 	revisions := make(map[string]uint64) // of videos that an earlier batch of this result changed
 	for len(entries) > 0 {
 		n := batchLen(entries)
-		if err := l.commit(ctx, entries[:n], revisions); err != nil {
+		if err := l.commit(ctx, source, entries[:n], revisions); err != nil {
 			l.metrics.failed(err)
 			return fmt.Errorf("append %d messages of %s: %w", n, source, err)
 		}
@@ -170,7 +170,7 @@ func batchLen(entries []entry) int {
 }
 
 // commit stores one batch and hands out the revisions.
-func (l *Log) commit(ctx context.Context, batch []entry, revisions map[string]uint64) error {
+func (l *Log) commit(ctx context.Context, source string, batch []entry, revisions map[string]uint64) error {
 	msgs := make([]*nats.Msg, len(batch))
 	for i, e := range batch {
 		if e.expected != nil {
@@ -188,6 +188,7 @@ func (l *Log) commit(ctx context.Context, batch []entry, revisions map[string]ui
 		return err
 	}
 	first := last - uint64(len(batch)) + 1
+	l.wrote(source, first, last)
 	for i, e := range batch {
 		seq := first + uint64(i)
 		if e.revision != nil {

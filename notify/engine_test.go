@@ -130,7 +130,7 @@ func same(tb fataler, live, loaded *diff.State) {
 		if !ok {
 			tb.Fatalf("%q is not there", no)
 		}
-		want, got = comparable(want), comparable(got)
+		want, got = stripped(want), stripped(got)
 		if fmt.Sprintf("%+v", want) != fmt.Sprintf("%+v", got) {
 			tb.Fatalf("%q\nlive %+v\nread %+v", no, want, got)
 		}
@@ -151,9 +151,9 @@ type fataler interface {
 	Fatalf(format string, args ...any)
 }
 
-// comparable takes out of a record what is not kept because nothing depends on it: the sweep mark, the cause of a video that
+// stripped takes out of a record what is not kept because nothing depends on it: the sweep mark, the cause of a video that
 // did not fail.
-func comparable(r diff.Record) diff.Record {
+func stripped(r diff.Record) diff.Record {
 	c := diff.Record{
 		Name: r.Name, Raw: r.Raw, Cause: r.Cause, Duration: r.Duration, Size: r.Size, CreatedAt: r.CreatedAt,
 		FirstSeen: r.FirstSeen, ChangedAt: r.ChangedAt, NotedAt: r.NotedAt, RunStart: r.RunStart, Revision: r.Revision,

@@ -52,6 +52,7 @@ func (l *Log) Load(ctx context.Context, source string, words diff.Words) (*diff.
 	ld.finish()
 	l.mu.Lock()
 	l.pages[source] = ld.pages
+	l.tails[source] = &tail{known: ld.last}
 	l.mu.Unlock()
 	return ld.state, nil
 }
@@ -177,9 +178,11 @@ type loading struct {
 	state  *diff.State
 	notes  map[string]storedVideo
 	pages  int
+	last   uint64 // sequence of the newest message read
 }
 
 func (ld *loading) message(seq uint64, subject string, body []byte) error {
+	ld.last = max(ld.last, seq)
 	rest, isState := strings.CutPrefix(subject, ld.names.StateSubject(ld.source, ""))
 	if !isState {
 		return ld.event(seq, body)

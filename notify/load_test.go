@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,9 @@ import (
 func run(t *rapid.T, w *world, steps int) {
 	pool := rapid.SliceOfNDistinct(videoIDs(), 1, 12, rapid.ID).Draw(t, "ids")
 	words := rapid.SampledFrom([][]string{
-		{"PARSE", "DONE", "FAILED"}, {"UNPARSE", "PARSE", "FAIL"}, {"UNPARSE", "PARSE", "PARSE_ERROR"},
+		{"PARSE", "DONE", "FAILED"},
+		{"UNPARSE", "PARSE", "FAIL"},
+		{"UNPARSE", "PARSE", "PARSE_ERROR"},
 		{"", "PENDING", "UPLOADING", "UNPARSE", "PARSE", "DONE", "FAIL", "TRANSCODING", " done "},
 	}).Draw(t, "words")
 	policy := diff.Policy{Emit: rapid.Bool().Draw(t, "emit"), Confirm: 10 * time.Second, StallAfter: time.Hour}
@@ -232,7 +235,7 @@ func TestMessageThatTheServerSkipsIsMissed(t *testing.T) {
 	file := filepath.Join(dir, "jetstream", "jetstream", "$G", "streams", "VIDEOS", "msgs", "1.blk")
 	text, err := os.ReadFile(file)
 	must(t, err)
-	i := strings.Index(string(text), `"video_no":"b"`)
+	i := bytes.Index(text, []byte(`"video_no":"b"`))
 	if i < 0 {
 		t.Fatal("the event is not in the file")
 	}
@@ -435,4 +438,3 @@ func eventually(tb testing.TB, what string, holds func() bool) {
 	}
 	tb.Fatalf("never came true: %s", what)
 }
-

@@ -53,6 +53,8 @@ type Log struct {
 	mu    sync.Mutex
 	birth string
 	pages map[string]int // baseline pages stored, by source
+	tails map[string]*tail
+	top   uint64 // newest sequence that this process stored
 }
 
 // OpenLog makes the streams where they are missing, checks them where they exist, and reads the log's birth mark. It changes
@@ -69,6 +71,7 @@ func OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	}
 	l := &Log{
 		js: cfg.JetStream, names: cfg.Names, log: cfg.Logger, flights: make(chan struct{}, maxFlights), pages: make(map[string]int),
+		tails: make(map[string]*tail),
 	}
 	replicas := max(1, cfg.Replicas)
 	var err error

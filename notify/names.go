@@ -170,7 +170,7 @@ func Token(s string) string {
 		return s
 	}
 	var b strings.Builder
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if plainByte(s[i]) {
 			b.WriteByte(s[i])
 			continue
@@ -214,7 +214,7 @@ func Untoken(t string) (string, error) {
 }
 
 func plain(s string) bool {
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if !plainByte(s[i]) {
 			return false
 		}

@@ -164,10 +164,26 @@ func TestNamesAreValidated(t *testing.T) {
 		}
 	}
 	for _, n := range []Names{
-		{Instance: "a.b"}, {Instance: "a b"}, {Instance: ">"}, {Instance: strings.Repeat("a", 33)}, {Instance: "é"},
-		{Prefix: "a..b"}, {Prefix: ".a"}, {Prefix: "a."}, {Prefix: "*"}, {Prefix: ">"}, {Prefix: "a b"}, {Prefix: "$JS"}, {Prefix: "a.b.c.d.e"},
-		{Prefix: "vidbell"}, {Prefix: "vidbell.x"}, {Prefix: "vidbell-x.append"}, {Instance: "x", Prefix: "vidbell-x"}, {Instance: "x", Prefix: "vidbell-y"},
-		{Prefix: "_INBOX"}, {Prefix: "_x.y"},
+		{Instance: "a.b"},
+		{Instance: "a b"},
+		{Instance: ">"},
+		{Instance: strings.Repeat("a", 33)},
+		{Instance: "é"},
+		{Prefix: "a..b"},
+		{Prefix: ".a"},
+		{Prefix: "a."},
+		{Prefix: "*"},
+		{Prefix: ">"},
+		{Prefix: "a b"},
+		{Prefix: "$JS"},
+		{Prefix: "a.b.c.d.e"},
+		{Prefix: "vidbell"},
+		{Prefix: "vidbell.x"},
+		{Prefix: "vidbell-x.append"},
+		{Instance: "x", Prefix: "vidbell-x"},
+		{Instance: "x", Prefix: "vidbell-y"},
+		{Prefix: "_INBOX"},
+		{Prefix: "_x.y"},
 	} {
 		if n.Validate() == nil {
 			t.Errorf("%+v is taken", n)

@@ -19,8 +19,6 @@ const (
 	maxConflicts = 3
 	// stopGrace lets an append that is under way end when we are told to stop.
 	stopGrace = 5 * time.Second
-	// rivalFor is how long after a conflict we look for what another process may have written.
-	rivalFor = time.Hour
 )
 
 // commit reconciles one page and stores what it says. It holds on through conflicts and an engine that is away, and returns
@@ -65,12 +63,9 @@ func (r *runner) catchUp(ctx context.Context, res *diff.Result, err error, tries
 	case errors.Is(err, ErrUnreadable):
 		return err
 	}
-	if errors.Is(err, ErrConflict) {
-		r.rival = time.Now()
-		if tries < maxConflicts {
-			r.log.Debug("the log has moved on, deciding again", zap.Error(err))
-			return r.refresh(ctx, res)
-		}
+	if errors.Is(err, ErrConflict) && tries < maxConflicts {
+		r.log.Debug("the log has moved on, deciding again", zap.Error(err))
+		return r.refresh(ctx, res)
 	}
 	r.held(err)
 	if err := sleep(ctx, holdFor(tries)); err != nil {
@@ -125,37 +120,26 @@ func (r *runner) adopt(state *diff.State) {
 	if state == r.state {
 		return
 	}
-	r.state, r.loaded = state, time.Now()
+	r.state = state
 	if r.sweep != nil && r.state.BaselineAt != 0 {
 		r.endSweep(outcomePartial, "the state was loaded again")
 	}
 }
 
-// follow takes over what another process wrote, once a sweep interval while there is one. Compare-and-set catches it only where
-// a video moves for us too: one that the other has told as done, and that is processing again when we look, would look to us
-// as if nothing had happened.
+// follow takes over what another process wrote meanwhile. While the engine is away there is nothing to take over, and an append
+// would wait for it.
 func (r *runner) follow(ctx context.Context) error {
-	if r.rival.IsZero() || time.Since(r.rival) > rivalFor || time.Since(r.loaded) < r.SweepInterval {
+	state, err := r.poller.store.Follow(ctx, r.state)
+	switch {
+	case err == nil:
+		r.adopt(state)
 		return nil
-	}
-	state, err := r.poller.store.Load(ctx, r.Name, r.Words)
-	if errors.Is(err, ErrUnreadable) {
+	case errors.Is(err, ErrUnreadable):
 		return err
+	default:
+		r.log.Debug("could not look at what others wrote", zap.Error(err))
+		return ctx.Err()
 	}
-	if err != nil {
-		return nil //nolint:nilerr // the engine is away: the next tick tries again, and an append would wait for it
-	}
-	r.loaded = time.Now()
-	for no, theirs := range state.All() {
-		ours, known := r.state.Get(no)
-		if !known || ours.Revision != theirs.Revision || ours.NotedAt < theirs.NotedAt {
-			r.state.Put(no, theirs)
-		}
-	}
-	if state.MetaRevision != r.state.MetaRevision {
-		r.state.SetMeta(state.BaselineAt, state.Evidence, state.MetaRevision)
-	}
-	return nil
 }
 
 // applied moves the state and tells what happened.

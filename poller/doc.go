@@ -17,7 +17,7 @@
 // then the state in memory moves. A conflict brings the state up to date and decides again; an engine that is away holds the
 // source where it is, with the observations in hand, until it is back. A batch that was stored though its acknowledgement was
 // lost is found by loading again, and is not told twice. Of two processes that poll one source into one log, one tells each
-// change; after a conflict each takes over once a sweep interval what the other told meanwhile. A page that fails is no news of any kind: the walk it belongs to goes
+// change, and the other takes it over at its next tick. A page that fails is no news of any kind: the walk it belongs to goes
 // on with the same page in the next tick.
 //
 // # What a sweep proves
@@ -54,6 +54,5 @@
 // # What is not promised
 //
 // A video in flight that lies behind pages without any is seen by the next sweep, not by the next tick. Absence is not judged:
-// no video is ever reported as deleted here. What another process wrote in its last moments, without a conflict, is learnt at
-// the next conflict or start: until then a video that it told as done may be processed again unnoticed.
+// no video is ever reported as deleted here.
 package poller

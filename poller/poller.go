@@ -31,6 +31,8 @@ type Store interface {
 	Append(ctx context.Context, source string, res *diff.Result) error
 	// Refresh brings the state up to date after a conflict, and returns the state to go on with.
 	Refresh(ctx context.Context, state *diff.State, res *diff.Result) (*diff.State, error)
+	// Follow takes over what other processes wrote since the state was read, and returns the state to go on with.
+	Follow(ctx context.Context, state *diff.State) (*diff.State, error)
 }
 
 // Config says what to poll and whom to tell.

@@ -91,9 +91,6 @@ type runner struct {
 
 	throttles, reports, holds repeated
 	holding                   time.Time // since when the engine has been away
-
-	rival  time.Time // when another process was last seen to write about this source; zero if never
-	loaded time.Time // when the state was last read from the log
 }
 
 func (r *runner) policy() diff.Policy {

@@ -58,9 +58,12 @@ type process struct {
 	*logStore
 	mu    sync.Mutex
 	pages map[string]int
+	known map[string]uint64 // up to where the events of a source were read
 }
 
-func (s *logStore) process() *process { return &process{logStore: s, pages: make(map[string]int)} }
+func (s *logStore) process() *process {
+	return &process{logStore: s, pages: make(map[string]int), known: make(map[string]uint64)}
+}
 
 func (p *process) Load(_ context.Context, source string, words diff.Words) (*diff.State, error) {
 	s := p.logStore
@@ -126,6 +129,27 @@ func (p *process) Refresh(ctx context.Context, state *diff.State, res *diff.Resu
 		r.Revision = e.seq
 		if have, ok := state.Get(c.VideoNo); !ok || have.Version != r.Version || have.Revision != r.Revision {
 			state.Put(c.VideoNo, r)
+		}
+	}
+	return state, nil
+}
+
+func (p *process) Follow(_ context.Context, state *diff.State) (*diff.State, error) {
+	s := p.logStore
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away {
+		return state, errAway
+	}
+	p.mu.Lock()
+	known := p.known[state.Source]
+	p.known[state.Source] = s.seq
+	p.mu.Unlock()
+	for _, e := range s.events {
+		c := e.change
+		if have, _ := state.Get(c.VideoNo); e.source == state.Source && e.seq > known && e.seq > have.Revision {
+			c.Record.Revision = e.seq
+			state.Put(c.VideoNo, c.Record)
 		}
 	}
 	return state, nil

@@ -30,6 +30,12 @@ func (s store) Refresh(ctx context.Context, state *diff.State, res *diff.Result)
 	return state, translate(err)
 }
 
+// Follow takes over what other processes wrote.
+func (s store) Follow(ctx context.Context, state *diff.State) (*diff.State, error) {
+	state, err := s.log.Follow(ctx, state)
+	return state, translate(err)
+}
+
 func translate(err error) error {
 	var unreadable *notify.LoadError
 	switch {

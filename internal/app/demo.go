@@ -75,7 +75,7 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 
 	g, ctx := errgroup.WithContext(ctx)
 	cfg, err := d.stage(ctx, g, dir)

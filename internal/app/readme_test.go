@@ -62,6 +62,7 @@ func example(t *testing.T, name, language string) string {
 
 // TestReadmeGoExamplesCompile builds the Go examples as a reader would paste them.
 func TestReadmeGoExamplesCompile(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"consumer", "receiver"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

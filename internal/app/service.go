@@ -136,7 +136,7 @@ func (s *service) serveHTTP(ctx context.Context) (<-chan error, error) {
 func (s *service) work(ctx context.Context, httpDone <-chan error) error {
 	if err := s.setUp(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // told to stop before we were ready
+			return nil // told to stop before we were ready
 		}
 		return err
 	}
