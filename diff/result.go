@@ -21,6 +21,30 @@ type Input struct {
 	Sweep uint32
 	// SweepComplete says that with these observations a complete sweep ended, at that time; it makes the baseline.
 	SweepComplete Time
+	// Misses are known videos that a complete sweep did not show and a lookup did not find either. One a video and sweep.
+	Misses []Miss
+	// Judged says that with this cycle all suspects of a complete sweep were looked up: time to decide about deletions. 0 is none.
+	Judged uint32
+	// Release says that the operator believes the deletions that are held back.
+	Release bool
+	// Filters replaces what is known of the platform's filters; nil leaves it.
+	Filters *Filters
+}
+
+// Miss is a video that a complete sweep did not show and that its lookup did not find.
+type Miss struct {
+	VideoNo string
+	Sweep   uint32 // number of the sweep
+	At      Time   // when the lookup's request started; where no lookup is honoured, that of the sweep's last page
+	Total   int64  // where no lookup is honoured: the total count that the sweep ended with; else 0
+}
+
+// Filters is what a source's platform was seen to do with filters: for each, when it last ignored it or answered wrong; 0 is
+// never. The poller decides by it; here it is only kept.
+type Filters struct {
+	VideoNos Time `json:"video_nos,omitempty"`
+	Status   Time `json:"status,omitempty"`
+	VideoNo  Time `json:"video_no,omitempty"`
 }
 
 // Policy is what the operator decides.
@@ -28,6 +52,7 @@ type Policy struct {
 	Emit       bool          // announce at the baseline what is already done or failed
 	StallAfter time.Duration // 0: never
 	Confirm    time.Duration // how far apart two observations must be that confirm a backward or sideways move: the poll interval
+	Agree      time.Duration // how far apart the sweeps must be that confirm deletions in bulk: the sweep interval
 }
 
 // Change is something to tell the world.
