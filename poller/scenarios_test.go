@@ -3,6 +3,7 @@ package poller_test
 import (
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -214,8 +215,13 @@ func TestS17AThrottledPageIsAskedForAgainInPlace(t *testing.T) {
 		w.sim.ResetRequests()
 		w.is("b:R")
 		w.fail(simulator.Fault{Kind: simulator.FaultCode, Code: "0429", Page: 3, Key: key, Times: 2})
+		var mu sync.Mutex // two accounts ask at the same time
 		slowest := 1.0
-		w.sim.OnServe(func(simulator.Request) { slowest = min(slowest, first.Rate()) })
+		w.sim.OnServe(func(simulator.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			slowest = min(slowest, first.Rate())
+		})
 		w.pass(2 * tick)
 		w.expect("as if undisturbed", "done b")
 		mine := slices.DeleteFunc(w.sim.Requests(), func(r simulator.Request) bool { return r.Namespace != "default" })

@@ -382,7 +382,7 @@ func TestMistakes(t *testing.T) {
 			`VIDBELL_INSTANCE: instance "a.b": use 1 to 32 letters, digits, - or _`,
 		}},
 		{"prefix that is kept", []string{"VIDBELL_SUBJECT_PREFIX=vidbell.video"}, []string{
-			`VIDBELL_SUBJECT_PREFIX: subject prefix "vidbell.video": "vidbell" is kept for internal subjects`,
+			`VIDBELL_SUBJECT_PREFIX: subject prefix "vidbell.video": "vidbell" is kept for internal subjects, of this or another instance`,
 		}},
 		{"unknown log level", []string{"VIDBELL_LOG_LEVEL=trace"}, []string{
 			`VIDBELL_LOG_LEVEL: "trace" is not known, use debug, info, warn or error`,
