@@ -1,16 +1,28 @@
-// Package web is vidbell's own HTTP server: health, metrics, and room for an API.
+// Package web is vidbell's own HTTP server: health, metrics, the sources, and hints.
 //
-//	GET /         what there is, as plain text
-//	GET /healthz  the process is alive: 200 as long as it can answer, whatever NATS or the platform do
-//	GET /readyz   200 when every check is good, else 503; the body lists the checks
-//	GET /metrics  Prometheus
+//	GET  /                            what there is, as plain text
+//	GET  /healthz                     the process is alive: 200 as long as it can answer, whatever NATS or the platform do
+//	GET  /readyz                      200 when every check is good, else 503; the body lists the checks
+//	GET  /metrics                     Prometheus
+//	GET  /v1/sources                  what every source is doing, as JSON
+//	POST /v1/sources/{name}/release   believe the deletions that a source holds back
+//	POST /v1/hints/<secret>           a callback of the platform; only where a secret is set, and listed nowhere
 //
 // # Who may ask
 //
-// The health pages are open: probes carry no credentials, and they say nothing but names and states. Everything else
-// asks for "Authorization: Bearer <token>" when a token is set; the configuration demands one for any address but
-// loopback. Where none is set, a page open in a browser on the same machine must not read what is there: there is no
-// CORS, and requests whose Host is neither localhost nor an IP address are refused, which stops DNS rebinding.
+// The health pages are open: probes carry no credentials, and they say nothing but names and states. The hint page is for
+// whoever knows its address: the platform can send no header, and calls by a public name. Everything else asks for
+// "Authorization: Bearer <token>" when a token is set; the configuration demands one for any address but loopback. Where
+// none is set, a page open in a browser on the same machine must neither read nor change what is there: there is no CORS,
+// requests whose Host is neither localhost nor an IP address are refused, which stops DNS rebinding, and so is what changes
+// something when the browser says that a page of another site sends it.
+//
+// # Hints
+//
+// The platform's callbacks are unsigned, and may be early, doubled, lost or forged. [Hints] reads an id out of one and hands
+// it to its [Hinter], which looks at that video sooner than it would have; nothing else of a callback is believed, or even
+// read. Wrong secrets are compared in constant time and get the 404 of any unknown page. Both those who know the secret and
+// those who do not are held to a rate, apart from each other. The secret is in no log line, metric, error or listing.
 //
 // # Behaviour
 //

@@ -46,7 +46,7 @@ type Config struct {
 	Listener net.Listener        // from Listen
 	Gatherer prometheus.Gatherer // what /metrics shows
 	Ready    func() []Check      // asked on every /readyz; must not block
-	Token    config.Secret       // asked for by everything but the health pages, when set
+	Token    config.Secret       // asked for by everything but the health and hint pages, when set
 	Version  string              // shown on the index and by /healthz
 	Logger   *zap.Logger
 }
@@ -109,7 +109,7 @@ func New(cfg Config) (*Server, error) {
 // Handle adds a page behind the token: a pattern of http.ServeMux with its method, such as "GET /v1/videos".
 func (s *Server) Handle(pattern string, handler http.Handler) {
 	s.note(pattern)
-	s.mux.Handle(pattern, s.authorised(handler))
+	s.mux.Handle(pattern, ownPages(s.authorised(handler)))
 }
 
 func (s *Server) handleOpen(pattern string, handler http.HandlerFunc) {
@@ -173,11 +173,17 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, handler http.Han
 	handler.ServeHTTP(&probe, r)
 	switch probe.status {
 	case http.StatusMethodNotAllowed:
-		w.Header().Set("Allow", probe.header.Get("Allow"))
-		Problem(w, http.StatusMethodNotAllowed, "this page answers to "+probe.header.Get("Allow"))
+		notAllowed(w, probe.header.Get("Allow"))
 	default:
-		Problem(w, http.StatusNotFound, "no such page, / lists them")
+		notFound(w)
 	}
+}
+
+func notFound(w http.ResponseWriter) { Problem(w, http.StatusNotFound, "no such page, / lists them") }
+
+func notAllowed(w http.ResponseWriter, allowed string) {
+	w.Header().Set("Allow", allowed)
+	Problem(w, http.StatusMethodNotAllowed, "this page answers to "+allowed)
 }
 
 // statusProbe catches status and headers of an answer and drops its text.
@@ -196,6 +202,19 @@ func onPlainHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !plainHost(r.Host) {
 			Problem(w, http.StatusMisdirectedRequest, "ask by IP address or localhost, or set VIDBELL_HTTP_TOKEN")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// ownPages refuses what a browser sends for a page of another site: without a token, that page could change things here
+// without being able to read the answer.
+func ownPages(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if protection.Check(r) != nil {
+			Problem(w, http.StatusForbidden, "pages of other sites may not do this")
 			return
 		}
 		next.ServeHTTP(w, r)
