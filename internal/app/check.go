@@ -96,17 +96,28 @@ func (r *report) problems(err error) {
 func (r *report) platform(ctx context.Context, cfg *config.Config) bool {
 	list, err := sources(cfg)
 	if err != nil {
-		r.add("platform", cfg.API.URL, verdictFail, err.Error())
+		r.add("platform", "sources", verdictFail, err.Error())
 		return false
 	}
 	ok := true
-	for _, s := range list {
-		ok = r.source(ctx, s) && ok
+	for i, s := range list {
+		ok = r.source(ctx, s, settingsOf(cfg, cfg.Sources[i])) && ok
 	}
 	return ok
 }
 
-func (r *report) source(ctx context.Context, s poller.Source) bool {
+// settings are where the key and the address of a source are set.
+type settings struct{ key, url string }
+
+func settingsOf(cfg *config.Config, s config.Source) settings {
+	if len(cfg.Accounts) == 1 && s.Account == config.DefaultAccount {
+		return settings{key: "VIDBELL_API_KEY", url: "VIDBELL_API_URL"}
+	}
+	return settings{key: "the key of account " + s.Account, url: "the URL of account " + s.Account}
+}
+
+// source asks with the source's own account.
+func (r *report) source(ctx context.Context, s poller.Source, set settings) bool {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	if err := s.Account.Wait(ctx); err != nil {
@@ -115,7 +126,7 @@ func (r *report) source(ctx context.Context, s poller.Source) bool {
 	}
 	page, err := s.Lister.List(ctx, memories.Query{UniqueID: s.UniqueID, Page: 1, Size: checkPage})
 	if err != nil {
-		r.add("platform", s.Name, verdictFail, err.Error()+platformHint(memories.ClassOf(err)))
+		r.add("platform", s.Name, verdictFail, err.Error()+platformHint(memories.ClassOf(err), set))
 		return false
 	}
 	if page.Received == 0 {
@@ -128,14 +139,14 @@ func (r *report) source(ctx context.Context, s poller.Source) bool {
 	return true
 }
 
-func platformHint(c memories.Class) string {
+func platformHint(c memories.Class, set settings) string {
 	switch c {
 	case memories.ClassUnauthorized:
-		return "; check VIDBELL_API_KEY"
+		return "; check " + set.key
 	case memories.ClassCredits:
 		return "; recharge the account"
 	case memories.ClassNetwork, memories.ClassTimeout, memories.ClassNotFound, memories.ClassMalformed:
-		return "; check VIDBELL_API_URL and the way there"
+		return "; check " + set.url + " and the way there"
 	default:
 		return ""
 	}

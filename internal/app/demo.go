@@ -112,8 +112,11 @@ func (d *demo) stage(ctx context.Context, g *errgroup.Group, dir string) (*confi
 		return nil, err
 	}
 	cfg := config.Defaults()
-	cfg.API = config.API{URL: "http://" + platform, Key: config.NewSecret(demoKey)}
-	cfg.Poll.Interval, cfg.Poll.MaxInterval, cfg.Poll.RateLimit = demoInterval, 2*demoInterval, demoRate
+	account := &cfg.Accounts[0]
+	account.URL, account.Key, account.RateLimit = "http://"+platform, config.NewSecret(demoKey), demoRate
+	for i := range cfg.Sources {
+		cfg.Sources[i].Poll.Interval, cfg.Sources[i].Poll.MaxInterval = demoInterval, 2*demoInterval
+	}
 	cfg.Webhook.URLs = []config.Secret{config.NewSecret(d.receiver.url)}
 	cfg.Webhook.Secrets = []config.Secret{config.NewSecret(secret)}
 	cfg.Webhook.Events = []string{"video.*"}

@@ -36,59 +36,92 @@ func checkWebhooks(c *config.Config, p *config.Problems) {
 	}
 }
 
+// checkWords speaks of the variables: the sources of the environment share their words.
 func checkWords(c *config.Config, p *config.Problems) {
-	if p.Has("VIDBELL_STATUS_DONE") || p.Has("VIDBELL_STATUS_FAILED") || p.Has("VIDBELL_STATUS_PROCESSING") {
+	if p.Has("VIDBELL_STATUS_DONE") || p.Has("VIDBELL_STATUS_FAILED") || p.Has("VIDBELL_STATUS_PROCESSING") || len(c.Sources) == 0 {
 		return
 	}
-	if _, err := words(c.Status); err != nil {
+	if _, err := words(c.Sources[0].Words); err != nil {
 		p.AddErr("VIDBELL_STATUS_DONE, _FAILED, _PROCESSING", err)
 	}
 }
 
 func checkClient(c *config.Config, p *config.Problems) {
-	if p.Has("VIDBELL_API_KEY") || p.Has("VIDBELL_API_URL") || !c.API.Key.IsSet() {
+	if p.Has("VIDBELL_API_KEY") || p.Has("VIDBELL_API_URL") {
 		return
 	}
-	if _, err := client(c); err != nil {
-		p.AddErr("VIDBELL_API_KEY, VIDBELL_API_URL", err)
+	for _, a := range c.Accounts {
+		if !a.Key.IsSet() {
+			continue // said above, once
+		}
+		if _, err := client(a); err != nil {
+			p.AddErr("VIDBELL_API_KEY, VIDBELL_API_URL", err)
+		}
 	}
 }
 
-func words(s config.Status) (diff.Words, error) {
+func words(w config.Words) (diff.Words, error) {
 	rule := diff.ParseAuto
-	switch s.Parse {
+	switch w.Parse {
 	case config.ParseDone:
 		rule = diff.ParseDone
 	case config.ParseProcessing:
 		rule = diff.ParseProcessing
 	case config.ParseAuto:
 	}
-	return diff.NewWords(s.Done, s.Failed, s.Processing, rule)
+	return diff.NewWords(w.Done, w.Failed, w.Processing, rule)
 }
 
-func client(c *config.Config) (*memories.Client, error) {
+func client(a config.Account) (*memories.Client, error) {
 	return memories.New(memories.Config{
-		BaseURL: c.API.URL, APIKey: c.API.Key.Reveal(), UserAgent: "vidbell/" + BuildInfo().Version,
+		BaseURL: a.URL, APIKey: a.Key.Reveal(), UserAgent: "vidbell/" + BuildInfo().Version,
 	})
 }
 
-// sources are one for each unique_id; they share the account of the one key.
+// upstream is an account as the poller needs it.
+type upstream struct {
+	lister *memories.Client
+	quota  *poller.Account
+}
+
+// upstreams are one for each account, by its name. Accounts that the platform counts as one share their quota.
+func upstreams(c *config.Config) (map[string]upstream, error) {
+	quotas := make(map[config.Quota]*poller.Account)
+	all := make(map[string]upstream, len(c.Accounts))
+	for _, a := range c.Accounts {
+		lister, err := client(a)
+		if err != nil {
+			return nil, fmt.Errorf("account %s: %w", a.Name, err)
+		}
+		if quotas[a.Quota()] == nil {
+			quotas[a.Quota()] = poller.NewAccount(a.RateLimit)
+		}
+		all[a.Name] = upstream{lister: lister, quota: quotas[a.Quota()]}
+	}
+	return all, nil
+}
+
+// sources are those of the configuration, in its order.
 func sources(c *config.Config) ([]poller.Source, error) {
-	w, err := words(c.Status)
+	var problems config.Problems
+	if c.ValidateSources(&problems); problems != nil {
+		return nil, problems
+	}
+	accounts, err := upstreams(c)
 	if err != nil {
 		return nil, err
 	}
-	lister, err := client(c)
-	if err != nil {
-		return nil, err
-	}
-	account := poller.NewAccount(c.Poll.RateLimit)
 	list := make([]poller.Source, len(c.Sources))
 	for i, s := range c.Sources {
+		w, err := words(s.Words)
+		if err != nil {
+			return nil, fmt.Errorf("source %s: %w", s.Name, err)
+		}
+		account := accounts[s.Account]
 		list[i] = poller.Source{
-			Name: s.Name, UniqueID: s.UniqueID, Lister: lister, Account: account, PollInterval: c.Poll.Interval,
-			MaxInterval: c.Poll.MaxInterval, SweepInterval: c.Poll.Sweep, Words: w,
-			Emit: c.Poll.Baseline == config.BaselineEmit, StallAfter: c.Poll.StallAfter,
+			Name: s.Name, UniqueID: s.UniqueID, Lister: account.lister, Account: account.quota, PollInterval: s.Poll.Interval,
+			MaxInterval: s.Poll.MaxInterval, SweepInterval: s.Poll.Sweep, Words: w,
+			Emit: s.Poll.Baseline == config.BaselineEmit, StallAfter: s.Poll.StallAfter,
 		}
 	}
 	return list, nil

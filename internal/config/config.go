@@ -39,25 +39,18 @@ const (
 
 // Config is what vidbell runs with. A value from [Load] without an error is complete and consistent.
 type Config struct {
-	API     API
-	Sources []Source // one per entry of VIDBELL_UNIQUE_ID, in its order, names distinct
-	Poll    Poll
-	Status  Status
-	Webhook Webhook
-	NATS    NATS
-	HTTP    HTTP
-	Log     Log
+	Accounts []Account // of the environment: one, named [DefaultAccount]
+	Sources  []Source  // of the environment: one per entry of VIDBELL_UNIQUE_ID, in its order
+	Webhook  Webhook
+	NATS     NATS
+	HTTP     HTTP
+	Log      Log
 
 	Names   notify.Names // of VIDBELL_INSTANCE and VIDBELL_SUBJECT_PREFIX
 	DataDir string       // where the embedded engine keeps its files
 
+	one      single // what Accounts and Sources of the environment are made from
 	settings []Setting
-}
-
-// API is the platform and the account.
-type API struct {
-	URL string // base address, without a trailing slash
-	Key Secret // sent raw in the Authorization header
 }
 
 // Poll is how often the platform is asked, and what its answers lead to.
@@ -65,13 +58,13 @@ type Poll struct {
 	Interval    time.Duration // while something is in flight
 	MaxInterval time.Duration // when idle; never below Interval
 	Sweep       time.Duration // target time of a walk through all pages
-	RateLimit   float64       // requests a second, per account
 	Baseline    Baseline
 	StallAfter  time.Duration // 0: no video is ever called stalled
 }
 
-// Status is the vocabulary of the platform: upper-case words, no word in two lists, PARSE in none.
-type Status struct {
+// Words is the vocabulary of the platform: upper-case words, no word in two lists, PARSE in none. An empty list means the
+// built-in one.
+type Words struct {
 	Parse      ParseMeans
 	Done       []string
 	Failed     []string
@@ -108,8 +101,9 @@ func (n NATS) External() bool { return len(n.URLs) > 0 }
 
 // HTTP is vidbell's own server.
 type HTTP struct {
-	Listen string // "" for none
-	Token  Secret // asked for by everything but the health endpoints when set
+	Listen     string // "" for none
+	Token      Secret // asked for by everything but the health and hint pages when set
+	HintSecret Secret // last part of the address of the hint page; unset, there is no such page
 }
 
 // Log is how log lines are written.
@@ -128,6 +122,7 @@ func Load(checks ...Check) (*Config, error) {
 	c := load(Variables(), &problems)
 	reportUnknown(os.Environ(), &problems)
 	crossCheck(c, &problems)
+	c.one.fill(c)
 	for _, check := range checks {
 		check(c, &problems)
 	}
@@ -149,7 +144,9 @@ func LoadOnly(names ...string) (*Config, error) {
 		}
 	}
 	var problems Problems
-	return load(some, &problems), problems.Err()
+	c := load(some, &problems)
+	c.one.fill(c)
+	return c, problems.Err()
 }
 
 // Defaults is the Config of an empty environment, so without an API key.
@@ -163,5 +160,6 @@ func Defaults() *Config {
 			panic("config: default of " + v.Name + ": " + err.Error()) // a test parses every default
 		}
 	}
+	c.one.fill(c)
 	return c
 }

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,10 @@ func mustLoad(t *testing.T, pairs ...string) *config.Config {
 	if err != nil {
 		t.Fatalf("Load: %v", err)
 	}
+	var problems config.Problems
+	if c.ValidateSources(&problems); problems != nil {
+		t.Errorf("what was loaded is not valid: %v", problems)
+	}
 	return c
 }
 
@@ -56,18 +61,25 @@ func writeFile(t *testing.T, text string) string {
 
 func TestDefaults(t *testing.T) {
 	c := mustLoad(t)
-	if c.API.URL != "https://api.memories.ai" || c.API.Key.Reveal() != "key-1" {
-		t.Errorf("API = %+v", c.API)
+	if len(c.Accounts) != 1 || c.Accounts[0].Key.Reveal() != "key-1" {
+		t.Fatalf("Accounts = %+v", c.Accounts)
 	}
-	if want := []config.Source{{Name: "default", UniqueID: "default"}}; !slices.Equal(c.Sources, want) {
-		t.Errorf("Sources = %v, want %v", c.Sources, want)
+	if a := c.Accounts[0]; a.Name != "default" || a.URL != "https://api.memories.ai" || a.RateLimit != 1 {
+		t.Errorf("Accounts = %+v", c.Accounts)
 	}
-	wantPoll := config.Poll{
-		Interval: 15 * time.Second, MaxInterval: time.Minute, Sweep: 10 * time.Minute,
-		RateLimit: 1, Baseline: config.BaselineSilent, StallAfter: time.Hour,
-	}
-	if c.Poll != wantPoll {
-		t.Errorf("Poll = %+v, want %+v", c.Poll, wantPoll)
+	want := []config.Source{{
+		Name: "default", Account: "default", UniqueID: "default",
+		Words: config.Words{
+			Parse: config.ParseAuto, Done: []string{"DONE"}, Failed: []string{"FAILED", "FAIL", "PARSE_ERROR", "ERROR"},
+			Processing: []string{"UNPARSE", "PENDING", "PROCESSING", "UPLOADING"},
+		},
+		Poll: config.Poll{
+			Interval: 15 * time.Second, MaxInterval: time.Minute, Sweep: 10 * time.Minute,
+			Baseline: config.BaselineSilent, StallAfter: time.Hour,
+		},
+	}}
+	if !reflect.DeepEqual(c.Sources, want) {
+		t.Errorf("Sources = %+v, want %+v", c.Sources, want)
 	}
 	if want := []string{"video.done", "video.failed"}; !slices.Equal(c.Webhook.Events, want) {
 		t.Errorf("Webhook.Events = %v, want %v", c.Webhook.Events, want)
@@ -105,17 +117,19 @@ func TestValuesAreRead(t *testing.T) {
 		"VIDBELL_INSTANCE=eu1",
 		"VIDBELL_HTTP_LISTEN=OFF",
 	)
-	if c.API.URL != "http://127.0.0.1:9000/base" {
-		t.Errorf("API.URL = %q", c.API.URL)
+	if a := c.Accounts[0]; a.URL != "http://127.0.0.1:9000/base" || a.RateLimit != 0.5 {
+		t.Errorf("Accounts = %+v", c.Accounts)
 	}
 	if len(c.Sources) != 2 || c.Sources[0].Name != "marketing" || c.Sources[1].UniqueID != "team/a b" {
 		t.Errorf("Sources = %v", c.Sources)
 	}
-	if c.Poll.RateLimit != 0.5 || c.Poll.Baseline != config.BaselineEmit || c.Poll.StallAfter != 0 {
-		t.Errorf("Poll = %+v", c.Poll)
-	}
-	if want := []string{"READY", "DONE"}; !slices.Equal(c.Status.Done, want) || c.Status.Parse != config.ParseDone {
-		t.Errorf("Status = %+v", c.Status)
+	for _, s := range c.Sources { // they differ by their unique_id only
+		if s.Account != "default" || s.Poll.Baseline != config.BaselineEmit || s.Poll.StallAfter != 0 {
+			t.Errorf("%s: account %q, poll %+v", s.Name, s.Account, s.Poll)
+		}
+		if want := []string{"READY", "DONE"}; !slices.Equal(s.Words.Done, want) || s.Words.Parse != config.ParseDone {
+			t.Errorf("%s: words %+v", s.Name, s.Words)
+		}
 	}
 	if len(c.Webhook.URLs) != 2 || c.Webhook.URLs[0].Reveal() != "https://a.example/hook?t=1" {
 		t.Errorf("Webhook.URLs wrong")
@@ -374,6 +388,27 @@ func TestMistakes(t *testing.T) {
 			"VIDBELL_NATS_LISTEN_TOKEN: is required, since VIDBELL_NATS_LISTEN 0.0.0.0:4222 can be reached from other machines: " +
 				"set it or VIDBELL_NATS_LISTEN_TOKEN_FILE, or listen on 127.0.0.1",
 		}},
+		{"hint secret that is easy to guess", []string{"VIDBELL_HINT_SECRET=0123456789abcde"}, []string{
+			"VIDBELL_HINT_SECRET: is shorter than 16 characters: make one with openssl rand -hex 24",
+		}},
+		{"hint secret that no callback address has room for", []string{"VIDBELL_HINT_SECRET=" + long}, []string{
+			"VIDBELL_HINT_SECRET: is longer than 128 characters: make one with openssl rand -hex 24",
+		}},
+		{"hint secret that would end the path", []string{"VIDBELL_HINT_SECRET=0123456789/abcdef"}, []string{
+			"VIDBELL_HINT_SECRET: has other characters than letters, digits, - and _: make one with openssl rand -hex 24",
+		}},
+		{"hint secret in a file with spaces is blamed on the file", []string{"VIDBELL_HINT_SECRET_FILE=" + writeFile(t, " 0123456789abcdef")}, []string{
+			"VIDBELL_HINT_SECRET_FILE: has other characters than letters, digits, - and _: make one with openssl rand -hex 24",
+		}},
+		{"hint secret without a server", []string{"VIDBELL_HTTP_LISTEN=off", "VIDBELL_HINT_SECRET=0123456789abcdef"}, []string{
+			"VIDBELL_HINT_SECRET: has no use while VIDBELL_HTTP_LISTEN is off: set that to an address, or unset this",
+		}},
+		{"hint secret that opens everything", []string{
+			"VIDBELL_API_KEY=0123456789abcdef", "VIDBELL_HTTP_TOKEN=0123456789abcdef", "VIDBELL_HINT_SECRET=0123456789abcdef",
+		}, []string{
+			"VIDBELL_HINT_SECRET: is the same as VIDBELL_API_KEY: use another, since this one is part of an address and addresses are logged",
+			"VIDBELL_HINT_SECRET: is the same as VIDBELL_HTTP_TOKEN: use another, since this one is part of an address and addresses are logged",
+		}},
 		{"one address for both", []string{"VIDBELL_HTTP_LISTEN=127.0.0.1:4222"}, []string{
 			"VIDBELL_HTTP_LISTEN: 127.0.0.1:4222 is the address of VIDBELL_NATS_LISTEN too: use another port",
 		}},
@@ -462,6 +497,8 @@ func TestNoMistake(t *testing.T) {
 		{"the embedded listener is not looked at beside an external server", []string{
 			"VIDBELL_NATS_URL=nats://a", "VIDBELL_NATS_LISTEN=0.0.0.0:4222",
 		}},
+		{"the shortest hint secret", []string{"VIDBELL_HINT_SECRET=0123456789abc-_Z"}},
+		{"the longest hint secret", []string{"VIDBELL_HINT_SECRET=" + strings.Repeat("x", 128)}},
 		{"a word twice in one list", []string{"VIDBELL_STATUS_DONE=DONE,done"}},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) { mustLoad(t, tc.env...) })
@@ -470,8 +507,8 @@ func TestNoMistake(t *testing.T) {
 
 func TestAWordThatWasMovedLeavesItsBuiltInList(t *testing.T) {
 	c := mustLoad(t, "VIDBELL_STATUS_DONE=ok,error,pending")
-	if want := []string{"FAILED", "FAIL", "PARSE_ERROR"}; !slices.Equal(c.Status.Failed, want) {
-		t.Errorf("Failed = %v, want %v", c.Status.Failed, want)
+	if want := []string{"FAILED", "FAIL", "PARSE_ERROR"}; !slices.Equal(c.Sources[0].Words.Failed, want) {
+		t.Errorf("Failed = %v, want %v", c.Sources[0].Words.Failed, want)
 	}
 	if got := setting(t, c, "VIDBELL_STATUS_PROCESSING").Value; got != "UNPARSE,PROCESSING,UPLOADING" {
 		t.Errorf("processing is shown as %q", got)
@@ -480,8 +517,8 @@ func TestAWordThatWasMovedLeavesItsBuiltInList(t *testing.T) {
 
 func TestLargestIntervalFollowsTheInterval(t *testing.T) {
 	c := mustLoad(t, "VIDBELL_POLL_INTERVAL=5m")
-	if c.Poll.MaxInterval != 5*time.Minute {
-		t.Errorf("MaxInterval = %v, want 5m", c.Poll.MaxInterval)
+	if got := c.Sources[0].Poll.MaxInterval; got != 5*time.Minute {
+		t.Errorf("MaxInterval = %v, want 5m", got)
 	}
 	if got := setting(t, c, "VIDBELL_POLL_MAX_INTERVAL"); got.Value != "5m" || got.Origin != config.OriginDefault {
 		t.Errorf("setting = %+v", got)
@@ -496,7 +533,7 @@ func TestSecretFiles(t *testing.T) {
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
 			c := mustLoad(t, "VIDBELL_API_KEY=", "VIDBELL_API_KEY_FILE="+writeFile(t, tc.text))
-			if got := c.API.Key.Reveal(); got != tc.want {
+			if got := c.Accounts[0].Key.Reveal(); got != tc.want {
 				t.Errorf("key = %q, want %q", got, tc.want)
 			}
 			if got := setting(t, c, "VIDBELL_API_KEY"); got.Origin != config.OriginFile {
@@ -512,8 +549,8 @@ func TestLoadOnly(t *testing.T) {
 	if err != nil {
 		t.Fatalf("LoadOnly: %v", err)
 	}
-	if c.Log.Level != "debug" || c.Poll.Interval != 15*time.Second || c.API.Key.IsSet() {
-		t.Errorf("level %q, interval %v", c.Log.Level, c.Poll.Interval)
+	if c.Log.Level != "debug" || c.Sources[0].Poll.Interval != 15*time.Second || c.Accounts[0].Key.IsSet() {
+		t.Errorf("level %q, sources %+v", c.Log.Level, c.Sources)
 	}
 }
 
@@ -524,6 +561,7 @@ func TestEffectiveShowsNoSecret(t *testing.T) {
 		"VIDBELL_WEBHOOK_SECRET=whsec_hush",
 		"VIDBELL_NATS_URL=nats://hush-user:hush-pass@one:4222",
 		"VIDBELL_HTTP_TOKEN=hush-token",
+		"VIDBELL_HINT_SECRET=hush-hint-0123456789",
 	)
 	for _, text := range []string{fmt.Sprint(c.Effective()), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", *c)} {
 		if strings.Contains(text, "hush") {

@@ -64,6 +64,9 @@ type environment struct {
 	HTTPToken     *string `envconfig:"VIDBELL_HTTP_TOKEN"`
 	HTTPTokenFile *string `envconfig:"VIDBELL_HTTP_TOKEN_FILE"`
 
+	HintSecret     *string `envconfig:"VIDBELL_HINT_SECRET"`
+	HintSecretFile *string `envconfig:"VIDBELL_HINT_SECRET_FILE"`
+
 	LogLevel  *string `envconfig:"VIDBELL_LOG_LEVEL"`
 	LogFormat *string `envconfig:"VIDBELL_LOG_FORMAT"`
 }

@@ -77,9 +77,9 @@ func (v Variable) defaultCell() string {
 	return "`" + cell(v.Default) + "`"
 }
 
-// cell escapes what Markdown would read as the end of a cell or as emphasis.
+// cell escapes what Markdown would read as the end of a cell, as emphasis or as HTML.
 func cell(text string) string {
-	return strings.NewReplacer("|", `\|`, "*", `\*`).Replace(text)
+	return strings.NewReplacer("|", `\|`, "*", `\*`, "<", `\<`).Replace(text)
 }
 
 // wrap breaks text at spaces so that lines, indent included, fit the width where the words allow it.

@@ -222,6 +222,19 @@ func parseSecrets(value string) ([]Secret, error) {
 	})
 }
 
+// parseHintSecret takes what can stand in a path as it is. The platform takes addresses of at most 299 characters.
+func parseHintSecret(value string) (Secret, error) {
+	switch {
+	case !pathToken.MatchString(value):
+		return Secret{}, errors.New("has other characters than letters, digits, - and _: make one with openssl rand -hex 24")
+	case len(value) < minHintSecret:
+		return Secret{}, fmt.Errorf("is shorter than %d characters: make one with openssl rand -hex 24", minHintSecret)
+	case len(value) > maxHintSecret:
+		return Secret{}, fmt.Errorf("is longer than %d characters: make one with openssl rand -hex 24", maxHintSecret)
+	}
+	return NewSecret(value), nil
+}
+
 // parseListen takes host:port, or off, which is the empty address.
 func parseListen(value string) (string, error) {
 	if strings.EqualFold(value, "off") {

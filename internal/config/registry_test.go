@@ -144,13 +144,13 @@ func FuzzParse(f *testing.F) {
 				_ = v.show(value)
 			}
 		}
-		for _, s := range c.Sources {
+		for _, s := range c.one.sources {
 			if !namePattern.MatchString(s.Name) {
 				t.Errorf("source name %q", s.Name)
 			}
 		}
-		if c.Poll.Interval < minDuration || c.Poll.RateLimit <= 0 || c.Webhook.InFlight < 1 {
-			t.Errorf("out of bounds: %+v %+v", c.Poll, c.Webhook)
+		if c.one.poll.Interval < minDuration || c.one.account.RateLimit <= 0 || c.Webhook.InFlight < 1 {
+			t.Errorf("out of bounds: %+v %+v", c.one.poll, c.Webhook)
 		}
 	})
 }

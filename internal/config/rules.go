@@ -16,6 +16,7 @@ func crossCheck(c *Config, p *Problems) {
 	c.checkWords(p)
 	c.checkNATS(p)
 	c.checkListeners(p)
+	c.checkHints(p)
 	c.checkNames(p)
 }
 
@@ -25,15 +26,15 @@ func (p Problems) none(names ...string) bool {
 
 func (c *Config) checkIntervals(p *Problems) {
 	const interval, most = "VIDBELL_POLL_INTERVAL", "VIDBELL_POLL_MAX_INTERVAL"
-	if !p.none(interval, most) || c.Poll.MaxInterval >= c.Poll.Interval {
+	if !p.none(interval, most) || c.one.poll.MaxInterval >= c.one.poll.Interval {
 		return
 	}
 	if c.origin(most) == OriginDefault {
-		c.Poll.MaxInterval = c.Poll.Interval
-		c.reshow(most, short(c.Poll.Interval))
+		c.one.poll.MaxInterval = c.one.poll.Interval
+		c.reshow(most, short(c.one.poll.Interval))
 		return
 	}
-	p.Addf(most, "%s is below %s, which is %s", short(c.Poll.MaxInterval), interval, short(c.Poll.Interval))
+	p.Addf(most, "%s is below %s, which is %s", short(c.one.poll.MaxInterval), interval, short(c.one.poll.Interval))
 }
 
 // checkWords refuses a word that a person put in two lists. A built-in list gives way: a word that was put elsewhere
@@ -43,9 +44,9 @@ func (c *Config) checkWords(p *Problems) {
 		name  string
 		words *[]string
 	}{
-		{"VIDBELL_STATUS_DONE", &c.Status.Done},
-		{"VIDBELL_STATUS_FAILED", &c.Status.Failed},
-		{"VIDBELL_STATUS_PROCESSING", &c.Status.Processing},
+		{"VIDBELL_STATUS_DONE", &c.one.words.Done},
+		{"VIDBELL_STATUS_FAILED", &c.one.words.Failed},
+		{"VIDBELL_STATUS_PROCESSING", &c.one.words.Processing},
 	}
 	owner := map[string]string{}
 	for _, list := range lists {
@@ -133,6 +134,26 @@ func checkToken(p *Problems, address, listen string, token Secret, name string) 
 	}
 	p.Addf(name, "is required, since %s %s can be reached from other machines: set it or %s_FILE, or listen on 127.0.0.1",
 		listen, address, name)
+}
+
+// checkHints refuses a secret that opens more than the hint page: it is part of an address, and proxies log addresses.
+func (c *Config) checkHints(p *Problems) {
+	const secret, listen = "VIDBELL_HINT_SECRET", "VIDBELL_HTTP_LISTEN"
+	if !c.HTTP.HintSecret.IsSet() {
+		return
+	}
+	name := Variable{Name: secret}.name(c.origin(secret))
+	if p.none(listen) && c.HTTP.Listen == "" {
+		p.Addf(name, "has no use while %s is off: set that to an address, or unset this", listen)
+	}
+	for _, other := range []struct {
+		name  string
+		value Secret
+	}{{"VIDBELL_API_KEY", c.one.account.Key}, {"VIDBELL_HTTP_TOKEN", c.HTTP.Token}} {
+		if other.value.Reveal() == c.HTTP.HintSecret.Reveal() {
+			p.Addf(name, "is the same as %s: use another, since this one is part of an address and addresses are logged", other.name)
+		}
+	}
 }
 
 // checkNames asks the package that uses the names.

@@ -16,12 +16,19 @@ const (
 	nameHashBytes = 4 // 8 characters: two derived names collide once in four billion
 )
 
-var namePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+var (
+	namePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	pathToken   = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+)
 
-// Source is one unique_id to watch, and the name it has in subjects, metrics and logs.
+// Source is one listing to watch.
 type Source struct {
-	Name     string
-	UniqueID string
+	Name      string // in subjects, metrics and logs: 1 to 64 letters, digits, - or _
+	Account   string // name of the account it is asked with
+	UniqueID  string // the namespace asked for
+	VideoName string // pattern of path.Match over the names of videos, others are not looked at; empty: all are
+	Words     Words
+	Poll      Poll
 }
 
 // SourceName is the name of the source of a unique_id: the same text where that is a name, that is 1 to 64 letters,

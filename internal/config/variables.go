@@ -15,6 +15,8 @@ const (
 	maxInFlight     = 256 // the limit over all receivers
 	maxReplicas     = 5   // what JetStream allows
 	maxUniqueID     = 256 // bytes
+	minHintSecret   = 16  // characters; of 64 kinds, so 96 bits
+	maxHintSecret   = 128 // leaves 171 of the 299 characters that the platform takes for the rest of the address
 	defaultSchedule = "standard"
 )
 
@@ -64,18 +66,18 @@ func platformVariables() []Variable {
 		{
 			Name: "VIDBELL_API_KEY", Type: "text", Secret: true, Required: true,
 			Meaning: "API key of the account, sent as it is in the Authorization header",
-			set:     into(func(c *Config) *Secret { return &c.API.Key }, parseAPIKey),
+			set:     into(func(c *Config) *Secret { return &c.one.account.Key }, parseAPIKey),
 		},
 		{
 			Name: "VIDBELL_API_URL", Type: "URL", Default: "https://api.memories.ai", url: true,
 			Meaning: "base address of the platform",
-			set:     into(func(c *Config) *string { return &c.API.URL }, parseAPIURL),
+			set:     into(func(c *Config) *string { return &c.one.account.URL }, parseAPIURL),
 		},
 		{
 			Name: "VIDBELL_UNIQUE_ID", Type: "list", Default: "default",
 			Meaning: "the unique_id values to watch; each becomes a source of that name. A value with other bytes than " +
 				"letters, digits, - and _, or longer than 64, gets a name of its own: other bytes become -, and a short hash is added",
-			set: into(func(c *Config) *[]Source { return &c.Sources }, parseSources),
+			set: into(func(c *Config) *[]Source { return &c.one.sources }, parseSources),
 		},
 	}
 }
@@ -85,32 +87,32 @@ func pollVariables() []Variable {
 		{
 			Name: "VIDBELL_POLL_INTERVAL", Type: "duration", Default: "15s",
 			Meaning: "time between polls while a video is in processing",
-			set:     into(func(c *Config) *time.Duration { return &c.Poll.Interval }, between(minDuration, maxDuration)),
+			set:     into(func(c *Config) *time.Duration { return &c.one.poll.Interval }, between(minDuration, maxDuration)),
 		},
 		{
 			Name: "VIDBELL_POLL_MAX_INTERVAL", Type: "duration", Default: "1m",
 			Meaning: "what the interval grows to when nothing is in processing; left unset it is never below VIDBELL_POLL_INTERVAL",
-			set:     into(func(c *Config) *time.Duration { return &c.Poll.MaxInterval }, between(minDuration, maxDuration)),
+			set:     into(func(c *Config) *time.Duration { return &c.one.poll.MaxInterval }, between(minDuration, maxDuration)),
 		},
 		{
 			Name: "VIDBELL_SWEEP_INTERVAL", Type: "duration", Default: "10m",
 			Meaning: "target time for a whole walk through the library",
-			set:     into(func(c *Config) *time.Duration { return &c.Poll.Sweep }, between(minDuration, maxDuration)),
+			set:     into(func(c *Config) *time.Duration { return &c.one.poll.Sweep }, between(minDuration, maxDuration)),
 		},
 		{
 			Name: "VIDBELL_RATE_LIMIT", Type: "number", Default: "1",
 			Meaning: "requests a second per account, up to 100 (the platform's own limit is 5)",
-			set:     into(func(c *Config) *float64 { return &c.Poll.RateLimit }, parseRate),
+			set:     into(func(c *Config) *float64 { return &c.one.account.RateLimit }, parseRate),
 		},
 		{
 			Name: "VIDBELL_BASELINE", Type: "silent|emit", Default: string(BaselineSilent),
 			Meaning: "whether videos that were there before the first complete walk are announced",
-			set:     into(func(c *Config) *Baseline { return &c.Poll.Baseline }, oneOf(BaselineSilent, BaselineEmit)),
+			set:     into(func(c *Config) *Baseline { return &c.one.poll.Baseline }, oneOf(BaselineSilent, BaselineEmit)),
 		},
 		{
 			Name: "VIDBELL_STALL_AFTER", Type: "duration", Default: "1h",
 			Meaning: "a video in processing for longer is announced as stalled; 0 turns this off",
-			set:     into(func(c *Config) *time.Duration { return &c.Poll.StallAfter }, orZero(between(minDuration, maxDuration))),
+			set:     into(func(c *Config) *time.Duration { return &c.one.poll.StallAfter }, orZero(between(minDuration, maxDuration))),
 		},
 	}
 }
@@ -120,22 +122,22 @@ func statusVariables() []Variable {
 		{
 			Name: "VIDBELL_STATUS_PARSE", Type: "auto|done|processing", Default: string(ParseAuto),
 			Meaning: "what the word PARSE means; auto infers it from the other words of a source",
-			set:     into(func(c *Config) *ParseMeans { return &c.Status.Parse }, oneOf(ParseAuto, ParseDone, ParseProcessing)),
+			set:     into(func(c *Config) *ParseMeans { return &c.one.words.Parse }, oneOf(ParseAuto, ParseDone, ParseProcessing)),
 		},
 		{
 			Name: "VIDBELL_STATUS_DONE", Type: "list", Default: "DONE",
 			Meaning: "words that mean done; replaces the built-in list. A word put in one list leaves the built-in list it was in",
-			set:     into(func(c *Config) *[]string { return &c.Status.Done }, parseWords),
+			set:     into(func(c *Config) *[]string { return &c.one.words.Done }, parseWords),
 		},
 		{
 			Name: "VIDBELL_STATUS_FAILED", Type: "list", Default: "FAILED,FAIL,PARSE_ERROR,ERROR",
 			Meaning: "words that mean failed; replaces the built-in list",
-			set:     into(func(c *Config) *[]string { return &c.Status.Failed }, parseWords),
+			set:     into(func(c *Config) *[]string { return &c.one.words.Failed }, parseWords),
 		},
 		{
 			Name: "VIDBELL_STATUS_PROCESSING", Type: "list", Default: "UNPARSE,PENDING,PROCESSING,UPLOADING",
 			Meaning: "words that mean processing, as an empty or missing word always does; replaces the built-in list",
-			set:     into(func(c *Config) *[]string { return &c.Status.Processing }, parseWords),
+			set:     into(func(c *Config) *[]string { return &c.one.words.Processing }, parseWords),
 		},
 	}
 }
@@ -256,13 +258,19 @@ func httpVariables() []Variable {
 	return []Variable{
 		{
 			Name: "VIDBELL_HTTP_LISTEN", Type: "address", Default: "127.0.0.1:8080",
-			Meaning: "where health, metrics and later the API are served; off for nowhere",
+			Meaning: "where health, metrics, the API and hints are served; off for nowhere",
 			set:     into(func(c *Config) *string { return &c.HTTP.Listen }, parseListen),
 		},
 		{
 			Name: "VIDBELL_HTTP_TOKEN", Type: "text", Secret: true,
-			Meaning: "bearer token for everything but the health pages; required unless VIDBELL_HTTP_LISTEN is a loopback address",
+			Meaning: "bearer token for everything but the health and hint pages; required unless VIDBELL_HTTP_LISTEN is a loopback address",
 			set:     into(func(c *Config) *Secret { return &c.HTTP.Token }, parseToken),
+		},
+		{
+			Name: "VIDBELL_HINT_SECRET", Type: "text", Secret: true,
+			Meaning: "opens the page POST /v1/hints/<secret>, which takes the platform's callbacks as hints to look at once: " +
+				"16 to 128 letters, digits, - or _; unset, there is no such page",
+			set: into(func(c *Config) *Secret { return &c.HTTP.HintSecret }, parseHintSecret),
 		},
 		{
 			Name: "VIDBELL_LOG_LEVEL", Type: "debug|info|warn|error", Default: "info",
