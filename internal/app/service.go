@@ -40,6 +40,7 @@ type service struct {
 	engine   *engine.Engine
 	listener net.Listener
 
+	operator   *operator
 	poller     *poller.Poller
 	dispatcher *webhook.Dispatcher
 	loaded     atomic.Bool // the state is, and the consumers exist
@@ -47,7 +48,7 @@ type service struct {
 
 // newService opens the HTTP listener and starts the engine. Whoever gets a service closes it.
 func newService(ctx context.Context, cfg *config.Config, log *zap.Logger) (*service, error) {
-	s := &service{cfg: cfg, log: log}
+	s := &service{cfg: cfg, log: log, operator: newOperator(cfg)}
 	if cfg.HTTP.Listen != "" {
 		var err error
 		if s.listener, err = web.Listen(ctx, cfg.HTTP.Listen); err != nil {
@@ -124,12 +125,28 @@ func (s *service) serveHTTP(ctx context.Context) (<-chan error, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.addPages(server); err != nil {
+		return nil, err
+	}
 	done := make(chan error, 1)
 	go func() {
 		done <- server.Run(ctx)
 		close(done)
 	}()
 	return done, nil
+}
+
+func (s *service) addPages(server *web.Server) error {
+	server.HandleSources(s.operator)
+	if !s.cfg.HTTP.HintSecret.IsSet() {
+		return nil
+	}
+	hints, err := web.NewHints(web.HintsConfig{Secret: s.cfg.HTTP.HintSecret, Hinter: s.operator, Registerer: s.registry})
+	if err != nil {
+		return err
+	}
+	server.HandleHints(hints)
+	return nil
 }
 
 // work sets everything up and polls and delivers until ctx ends.
@@ -247,7 +264,11 @@ func (s *service) setUpPolling(ctx context.Context, log *notify.Log) error {
 	if err != nil {
 		return err
 	}
-	return s.poller.Load(ctx)
+	if err := s.poller.Load(ctx); err != nil {
+		return err
+	}
+	s.operator.attach(untilThePollerCan{s.poller}, list)
+	return nil
 }
 
 // insist repeats a step of the set-up as long as the engine is not able to serve it yet.

@@ -65,7 +65,7 @@ func TestCommandHelp(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"help"}, {"--help"}} {
 		p, code := run(t, nil, args...)
-		mustEnd(t, p, code, exitOK, "demo", "check", "simulate", "version", "healthcheck", "help env")
+		mustEnd(t, p, code, exitOK, "demo", "check", "simulate", "sources", "version", "healthcheck", "help env")
 	}
 	p, code := run(t, nil, "help", "env")
 	mustEnd(t, p, code, exitOK)
@@ -80,10 +80,13 @@ func TestCommandHelp(t *testing.T) {
 func TestCommandThatIsNone(t *testing.T) {
 	t.Parallel()
 	for line, texts := range map[string][]string{
-		"chek":           {`"chek"`, "did you mean check?"},
-		"check extra":    {"extra"},
-		"check --jsn":    {"--jsn", `"vidbell check --help" lists the flags`},
-		"demo --for ten": {"--for", "ten"},
+		"chek":               {`"chek"`, "did you mean check?"},
+		"check extra":        {"extra"},
+		"check --jsn":        {"--jsn", `"vidbell check --help" lists the flags`},
+		"demo --for ten":     {"--for", "ten"},
+		"sources relaese":    {`"relaese"`, "did you mean release?"},
+		"sources release":    {"name one source", "vidbell sources"},
+		"sources release -y": {"-y", `"vidbell sources release --help" lists the flags`},
 	} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()
@@ -114,6 +117,7 @@ var mistakes = map[string]struct {
 	"a schedule of words": {[]string{"WEBHOOK_SCHEDULE", "often"}, []string{"VIDBELL_WEBHOOK_SCHEDULE", "often"}},
 	"open to the world":   {[]string{"HTTP_LISTEN", "0.0.0.0:0"}, []string{"VIDBELL_HTTP_TOKEN", "required"}},
 	"several at once":     {[]string{"RATE_LIMIT", "0", "BASELINE", "loud"}, []string{"VIDBELL_RATE_LIMIT", "VIDBELL_BASELINE", "loud"}},
+	"a hint to guess":     {[]string{"HINT_SECRET", "sesame"}, []string{"VIDBELL_HINT_SECRET", "16"}},
 	"a public plain URL":  {[]string{"WEBHOOK_URL", "ftp://127.0.0.1/"}, []string{"VIDBELL_WEBHOOK_URL", "ftp"}},
 }
 
@@ -267,6 +271,79 @@ func TestCommandHealthcheck(t *testing.T) {
 	p.stop()
 	check, code = run(t, p.settings, "healthcheck")
 	mustEnd(t, check, code, exitFailed, "refused")
+}
+
+// The platform's callback comes in under a public name, without a token. All it can do is to have us look.
+func TestHintPage(t *testing.T) {
+	t.Parallel()
+	from := newPlatform(t, simulator.WordsListed(), 30, 2)
+	p := start(t, local(t, from).with("LOG_LEVEL", "debug"))
+	plain := listen(t, connect(t, p.subscribeURL()), allEvents)
+	p.mustHaveBaseline()
+	const page, name = "/v1/hints/", "hints.example.com"
+	for _, c := range []struct {
+		sentence, path, host, body string
+		status                     int
+	}{
+		{"a forged callback", page + hintSecret, name, `{"videoNo":"VI1","status":"PARSE"}`, http.StatusAccepted},
+		{"one that claims what is not so", page + hintSecret, name, `{"videoNo":"` + from.inFlight[0] + `","status":"FAIL"}`, http.StatusAccepted},
+		{"one that is none", page + hintSecret, name, `{`, http.StatusBadRequest},
+		{"another secret", page + "e2e-hint_another9", name, `{"videoNo":"VI1"}`, http.StatusNotFound},
+		{"a page for people, by a public name", "/v1/sources/default/release", name, "", http.StatusMisdirectedRequest},
+	} {
+		if status, body := p.ask(http.MethodPost, c.path, c.host, c.body); status != c.status {
+			t.Errorf("%s: %d %s", c.sentence, status, body)
+		}
+	}
+	for result, want := range map[string]float64{"invalid": 1, "forbidden": 1, "throttled": 0} {
+		if got := p.metric("vidbell_hints_total", `result="`+result+`"`); got != want {
+			t.Errorf("%g %s hints, want %g", got, result, want)
+		}
+	}
+	if _, body := p.get("/"); strings.Contains(body, "hints") || !strings.Contains(body, "/v1/sources") {
+		t.Errorf("the index lists %s", body)
+	}
+	from.finish(done)
+	p.eventually("what is true is told", func() bool { return len(plain.seen()) == 1 })
+	p.stop()
+}
+
+// The commands ask the service by the settings that it was started with.
+func TestCommandSources(t *testing.T) {
+	t.Parallel()
+	from := newPlatform(t, simulator.WordsListed(), 30, 2)
+	p := start(t, local(t, from).with("HTTP_TOKEN", "e2e-http-token-9Gv4Rw2Z", "UNIQUE_ID", "default,nobody"))
+	p.mustBeReady()
+	p.eventually("a baseline in the list", func() bool {
+		list, code := run(t, p.settings, "sources", "--json")
+		mustEnd(t, list, code, exitOK)
+		var answer struct {
+			Sources []struct {
+				Name       string
+				BaselineAt string `json:"baseline_at"`
+				Videos     struct{ Known, Done, Failed int }
+				InFlight   int `json:"in_flight"`
+				Parse      struct{ Means string }
+			}
+		}
+		must(t, json.Unmarshal([]byte(list.stdout.String()), &answer))
+		if len(answer.Sources) != 2 || answer.Sources[0].Name != "default" || answer.Sources[1].Name != "nobody" {
+			t.Fatalf("prints %s", list.stdout.String())
+		}
+		s := answer.Sources[0]
+		return s.BaselineAt != "" && s.Videos.Known == 32 && s.Videos.Done+s.Videos.Failed == 30 && s.InFlight == 2 && s.Parse.Means == "done"
+	})
+	list, code := run(t, p.settings, "sources")
+	mustEnd(t, list, code, exitOK, "SOURCE", "default", "32", "ok")
+	release, code := run(t, p.settings, "sources", "release", "default", "--yes")
+	mustEnd(t, release, code, exitFailed, "source default holds nothing back")
+	release, code = run(t, p.settings, "sources", "release", "else")
+	mustEnd(t, release, code, exitFailed, `no source is named "else"; there is default, nobody`)
+	stranger, code := run(t, p.settings.with("HTTP_TOKEN", ""), "sources")
+	mustEnd(t, stranger, code, exitConfig, "VIDBELL_HTTP_TOKEN")
+	p.stop()
+	list, code = run(t, p.settings, "sources")
+	mustEnd(t, list, code, exitFailed, "start it with vidbell run", "VIDBELL_HTTP_LISTEN")
 }
 
 // What simulate prints is what a shell takes, and what vidbell then runs with.

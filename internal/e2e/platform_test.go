@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	apiKey    = "sk-mavi-e2e-7Jq2XvN4tR9w"
-	namespace = simulator.DefaultNamespace
-	pageSize  = 50 // small, so that a walk has several pages
-	cause     = "the stream ends in the middle of a frame"
+	apiKey     = "sk-mavi-e2e-7Jq2XvN4tR9w"
+	hintSecret = "e2e-hint_3Kc8Wd5Zp1"
+	namespace  = simulator.DefaultNamespace
+	pageSize   = 50 // small, so that a walk has several pages
+	cause      = "the stream ends in the middle of a frame"
 )
 
 // The kinds of event, in the words of their types.
@@ -71,6 +72,7 @@ func (p *platform) settings() settings {
 	return settings{
 		"API_URL": p.url, "API_KEY": apiKey, "POLL_INTERVAL": "100ms", "POLL_MAX_INTERVAL": "100ms", "SWEEP_INTERVAL": "500ms",
 		"RATE_LIMIT": "100", "STALL_AFTER": "0", "LOG_FORMAT": "json",
+		"HINT_SECRET": hintSecret,
 	}
 }
 

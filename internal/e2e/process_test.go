@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -39,7 +40,7 @@ func (s settings) with(pairs ...string) settings {
 // secrets are the texts that must never be seen.
 func (s settings) secrets() []string {
 	var list []string
-	for _, name := range []string{"API_KEY", "WEBHOOK_SECRET", "NATS_LISTEN_TOKEN", "HTTP_TOKEN"} {
+	for _, name := range []string{"API_KEY", "WEBHOOK_SECRET", "NATS_LISTEN_TOKEN", "HTTP_TOKEN", "HINT_SECRET"} {
 		for secret := range strings.SplitSeq(s[name], ",") {
 			if secret != "" {
 				list = append(list, strings.TrimPrefix(secret, "whsec_"))
@@ -193,8 +194,18 @@ func (p *process) mustHideSecrets(where, text string) {
 
 // get asks the process's own HTTP server; the status is 0 if it does not answer.
 func (p *process) get(path string) (status int, body string) {
+	p.t.Helper()
+	return p.ask(http.MethodGet, path, "", "")
+}
+
+// ask sends a request under a name, or by the address when there is none, and looks for secrets in the answer.
+func (p *process) ask(method, path, host, content string) (status int, body string) {
+	p.t.Helper()
+	req, err := http.NewRequestWithContext(p.t.Context(), method, "http://"+p.settings["HTTP_LISTEN"]+path, strings.NewReader(content))
+	must(p.t, err)
+	req.Host = host
 	client := http.Client{Timeout: 5 * time.Second}
-	resp, err := client.Get("http://" + p.settings["HTTP_LISTEN"] + path)
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, ""
 	}
@@ -203,6 +214,7 @@ func (p *process) get(path string) (status int, body string) {
 	if err != nil {
 		return 0, ""
 	}
+	p.mustHideSecrets("an HTTP page", fmt.Sprint(string(text), resp.Header))
 	return resp.StatusCode, string(text)
 }
 
@@ -229,7 +241,6 @@ func (p *process) mustHaveBaseline() {
 func (p *process) metric(name string, labels ...string) (sum float64) {
 	p.t.Helper()
 	_, page := p.get("/metrics")
-	p.mustHideSecrets("/metrics", page)
 	for lines := bufio.NewScanner(strings.NewReader(page)); lines.Scan(); {
 		sample, text, ok := strings.Cut(lines.Text(), " ")
 		if base, _, _ := strings.Cut(sample, "{"); !ok || base != name ||
