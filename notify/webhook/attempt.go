@@ -63,6 +63,9 @@ func (s *sender) exchange(ctx context.Context, t *target, id string, body []byte
 		out.detail = explain(answer)
 		out.retryAfter = parseRetryAfter(answer.Header.Get("Retry-After"), s.now())
 	}
+	if answer.StatusCode < http.StatusOK { // 101: the "body" is the connection, and reading it ends when the receiver likes
+		return out
+	}
 	if err := readAnswer(answer.Body); err != nil && out.class == "" {
 		out.class, out.detail = bodyClass(err), "answer broke off: "+detailOf(err)
 	}

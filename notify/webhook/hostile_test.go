@@ -63,6 +63,10 @@ func TestReceiversThatMisbehaveAreBounded(t *testing.T) {
 		"hanging up at once":          {func(net.Conn) {}, ClassReset, 2 * time.Second},
 		"something that is not HTTP":  {func(c net.Conn) { _, _ = c.Write([]byte("SSH-2.0-OpenSSH_9.9\r\n")) }, ClassReset, 2 * time.Second},
 		"interim answers without end": {func(c net.Conn) { write(c, "HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n", 0) }, ClassReset, 2 * time.Second},
+		"another protocol": {func(c net.Conn) {
+			_, _ = c.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"))
+			_, _ = io.Copy(io.Discard, c)
+		}, ClassStatus, 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			target, err := compile(Endpoint{Name: "a", URL: rawReceiver(t, c.answer), Timeout: time.Second})
