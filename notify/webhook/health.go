@@ -86,8 +86,10 @@ func (l *lane) restore(ctx context.Context) error {
 	case h.Disabled:
 		l.gate.disable()
 		l.log.Error("webhook endpoint is still disabled, its events are kept", zap.Int("status", h.Status), zap.Time("since", h.Since))
-	case h.Until.After(l.now()):
-		l.gate.pause(h.Until)
+	}
+	now := l.now()
+	if rest := h.rest(now); rest > 0 {
+		l.gate.pause(now.Add(rest))
 	}
 	return nil
 }

@@ -23,6 +23,12 @@ type hold struct {
 	URLHash  string    `json:"url_hash"` // the receiver that asked for it: another one must not inherit it
 }
 
+// rest is how long the pause still lasts. It never exceeds the wait that was asked for, so that a clock set back does not hold
+// an endpoint for ever.
+func (h hold) rest(now time.Time) time.Duration {
+	return min(h.Until.Sub(now), h.Until.Sub(h.Since))
+}
+
 func (s *records) loadHold(ctx context.Context, endpoint string) (hold, error) {
 	msg, err := s.stream.GetLastMsgForSubject(ctx, s.names.RetrySubject(endpoint, holdKey))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {

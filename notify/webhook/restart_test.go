@@ -192,6 +192,23 @@ func TestAPauseSurvivesARestart(t *testing.T) {
 	}
 }
 
+func TestAPauseAskedForByAClockThatWasAheadIsNoLongerThanAsked(t *testing.T) {
+	t.Parallel()
+	e, in := startEngine(t), startReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	endpoints := []Endpoint{{Name: "a", URL: in.URL}}
+	first := e.dispatch(endpoints, func(c *Config) { c.Now = func() time.Time { return time.Now().Add(24 * time.Hour) } })
+	e.append("done", 0)
+	eventually(t, "the pause is kept", func() bool { return len(e.messages(e.names.RetryStream(), e.names.RetrySubject("a", holdKey))) == 1 })
+	first.stop()
+	in.answers(nil)
+	other := e.append("done", 1)
+	e.dispatch(endpoints)
+	eventually(t, "the other event", func() bool { return in.count(other) == 1 })
+}
+
 func TestADeletedConsumerIsRevivedAndSkipsNothing(t *testing.T) {
 	e, in := startEngine(t), startReceiver(t, nil)
 	r := e.dispatch([]Endpoint{{Name: "a", URL: in.URL}})
