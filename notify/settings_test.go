@@ -71,9 +71,10 @@ func TestSubjectsOfSomebodyElse(t *testing.T) {
 // The log is the state: a stream that was set to forget would start baselines again, and number events anew.
 func TestStreamThatForgetsIsRefused(t *testing.T) {
 	for name, change := range map[string]func(*jetstream.StreamConfig){
-		"max_age":   func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour },
-		"max_bytes": func(c *jetstream.StreamConfig) { c.MaxBytes = 1 << 20 },
-		"max_msgs":  func(c *jetstream.StreamConfig) { c.MaxMsgs = 100 },
+		"max_age":              func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour },
+		"max_bytes":            func(c *jetstream.StreamConfig) { c.MaxBytes = 1 << 20 },
+		"max_msgs":             func(c *jetstream.StreamConfig) { c.MaxMsgs = 100 },
+		"max_msgs_per_subject": func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := startEngine(t, t.TempDir())

@@ -94,6 +94,8 @@ func checkStream(have, want jetstream.StreamConfig) error {
 		return losing(want.Name, "after "+have.MaxAge.String(), "max_age")
 	case have.Retention != jetstream.LimitsPolicy:
 		return losing(want.Name, "once it is acknowledged", "retention "+have.Retention.String())
+	case have.MaxMsgsPerSubject > 0 && have.Discard == jetstream.DiscardOld:
+		return losing(want.Name, "when a video becomes done or failed again", "max_msgs_per_subject")
 	case (have.MaxBytes > 0 || have.MaxMsgs > 0) && have.Discard == jetstream.DiscardOld:
 		return losing(want.Name, "when it is full", "max_bytes and max_msgs, or set discard to new")
 	}
