@@ -48,6 +48,9 @@ type DemoOptions struct {
 // signatures, in one process. Every event is shown as it arrives on NATS and at the webhook. It ends without an error when
 // its time is over, and fails if events were missing or forged.
 func Demo(ctx context.Context, out, info io.Writer, o DemoOptions) error {
+	if o.For < 0 {
+		return &ExitError{Code: ExitUsage, Err: fmt.Errorf("demo: --for %s is negative", o.For)}
+	}
 	if o.For > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.For)

@@ -50,6 +50,9 @@ func Simulate(ctx context.Context, out io.Writer, o SimulateOptions) error {
 }
 
 func newSimulator(o SimulateOptions) (*simulator.Simulator, *simulator.Traffic, error) {
+	if o.Videos < 0 {
+		return nil, nil, fmt.Errorf("--videos %d is negative", o.Videos)
+	}
 	words, ok := simulator.WordsNamed(o.Words)
 	if !ok {
 		return nil, nil, fmt.Errorf("--words %q: use listed, plain, legacy or code", o.Words)
@@ -66,9 +69,13 @@ func newSimulator(o SimulateOptions) (*simulator.Simulator, *simulator.Traffic, 
 	if o.Every <= 0 {
 		return sim, nil, nil
 	}
-	return sim, &simulator.Traffic{
+	traffic := &simulator.Traffic{
 		Every: o.Every, MinLifetime: o.Min, MaxLifetime: o.Max, FailRatio: o.FailRatio, Namespaces: o.Namespaces,
-	}, nil
+	}
+	if err := traffic.Validate(); err != nil {
+		return nil, nil, fmt.Errorf("simulate: %w", err)
+	}
+	return sim, traffic, nil
 }
 
 func serveSimulator(ctx context.Context, l net.Listener, h http.Handler, sim *simulator.Simulator, traffic *simulator.Traffic) error {

@@ -87,6 +87,9 @@ func TestCommandThatIsNone(t *testing.T) {
 		"sources relaese":    {`"relaese"`, "did you mean release?"},
 		"sources release":    {"name one source", "vidbell sources"},
 		"sources release -y": {"-y", `"vidbell sources release --help" lists the flags`},
+		"demo --for -5s":     {"--for", "-5s"},
+		"simulate --listen 127.0.0.1:0 --videos -5":        {"--videos", "-5"},
+		"simulate --listen 127.0.0.1:0 --min 20s --max 1s": {"MaxLifetime"},
 	} {
 		t.Run(line, func(t *testing.T) {
 			t.Parallel()

@@ -39,7 +39,9 @@ func (t Traffic) withDefaults() Traffic {
 	return t
 }
 
-func (t Traffic) validate() error {
+// Validate says which settings make no sense.
+func (t Traffic) Validate() error {
+	t = t.withDefaults()
 	if t.MaxLifetime < t.MinLifetime {
 		return fieldError{"MaxLifetime", "is shorter than MinLifetime"}
 	}
@@ -55,7 +57,7 @@ func (t Traffic) validate() error {
 // videos in the same order. It returns an error only for settings that make no sense.
 func (t Traffic) Run(ctx context.Context, s *Simulator) error {
 	t = t.withDefaults()
-	if err := t.validate(); err != nil {
+	if err := t.Validate(); err != nil {
 		return err
 	}
 	rng := s.opts.random("traffic")
