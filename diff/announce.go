@@ -61,11 +61,14 @@ func (r *reconciler) announceHeld() {
 	}
 }
 
-// announceBaseline announces what was already settled, oldest first.
-func (r *reconciler) announceBaseline(at Time) {
+// announceBaseline announces what was already settled when the cycle ends the baseline, oldest first, if the policy asks for it.
+func (r *reconciler) announceBaseline() {
+	if !r.policy.Emit || r.baselineAt == r.state.BaselineAt {
+		return
+	}
 	settled := r.all(func(rec *Record) bool { return rec.Version == 0 && r.now(rec).Settled() })
 	for _, k := range settled {
-		r.announce(k, r.now(k.Record), at, Change{Reason: ReasonInitial, Initial: true})
+		r.announce(k, r.now(k.Record), r.baselineAt, Change{Reason: ReasonInitial, Initial: true})
 	}
 }
 

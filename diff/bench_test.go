@@ -82,9 +82,34 @@ func BenchmarkReconcileBaseline(b *testing.B) {
 	}
 }
 
+// BenchmarkUnseen is what the end of a sweep costs: nothing where it showed all, one pass where it did not.
+func BenchmarkUnseen(b *testing.B) {
+	for _, missing := range []int{0, 1} {
+		b.Run(fmt.Sprintf("missing=%d", missing), func(b *testing.B) {
+			s, obs := settledIn(benchVideos)
+			Reconcile(s, Input{Observations: obs[missing:], Sweep: 2}, benchPolicy)
+			b.ReportAllocs()
+			for b.Loop() {
+				if got := len(s.Unseen(2, benchNow+1)); got != missing {
+					b.Fatal(got)
+				}
+			}
+		})
+	}
+}
+
+func TestASweepThatShowedAllCostsNothingToJudge(t *testing.T) {
+	s, obs := settledIn(1000)
+	Reconcile(s, Input{Observations: obs, Sweep: 2}, benchPolicy)
+	if n := testing.AllocsPerRun(5, func() { s.Unseen(2, benchNow+1) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func TestUnchangedVideosCostNoMemory(t *testing.T) {
 	allocs := func(videos int) float64 {
 		s, obs := settledIn(videos)
+		s.Apply(Reconcile(s, Input{Misses: []Miss{{VideoNo: obs[0].VideoNo, Sweep: 1, At: benchNow + 90_000}}}, benchPolicy)) // and stays missed
 		return testing.AllocsPerRun(5, func() { Reconcile(s, Input{Observations: obs, Sweep: 2}, benchPolicy) })
 	}
 	few, many := allocs(10), allocs(10_000)

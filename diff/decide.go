@@ -221,6 +221,9 @@ func (r *reconciler) emit(videoNo string, rec *Record, to Status, c Change) {
 	if r.firstOverdue(videoNo) != 0 {
 		r.res.overdue[videoNo] = 0
 	}
+	if r.absence(videoNo).misses > 0 {
+		r.setAbsence(videoNo, absence{})
+	}
 	delete(r.notes, videoNo) // the change says it better
 	r.keep(videoNo, rec)
 	c.VideoNo, c.Record = videoNo, *rec

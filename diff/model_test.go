@@ -22,6 +22,8 @@ type model struct {
 	baselined                            bool // with the cycle at hand
 	released                             bool // the cycle at hand tells that what was held is done
 	videos                               map[string]*life
+	shown                                map[string]Time // when an id was last seen, since the restart
+	holding                              bool            // deletions are held back
 }
 
 // life is what the model knows of one id.
@@ -34,6 +36,13 @@ type life struct {
 	working               Time // when the run was first seen working, 0 if that was not seen
 	stalled               bool
 	trail                 []sighting // since the last change, in the order they were judged
+	missed                []missed   // since the last change or sighting, sweep by sweep
+}
+
+// missed is a miss, and whether deletions were held back when it came.
+type missed struct {
+	Miss
+	held bool
 }
 
 // sighting is one step of a trail.
@@ -46,7 +55,7 @@ type sighting struct {
 }
 
 func newModel(policy Policy) *model {
-	m := &model{policy: policy, videos: map[string]*life{}}
+	m := &model{policy: policy, videos: map[string]*life{}, shown: map[string]Time{}}
 	m.configure("auto")
 	return m
 }
@@ -59,9 +68,9 @@ func (m *model) configure(rule string) {
 
 // restart forgets what is not stored.
 func (m *model) restart() {
-	m.latest = 0
+	m.latest, m.holding, m.shown = 0, false, map[string]Time{}
 	for _, v := range m.videos {
-		v.trail = nil
+		v.trail, v.missed = nil, nil
 	}
 }
 
@@ -69,6 +78,7 @@ func (m *model) delete(id string, at Time) {
 	if v := m.videos[id]; v != nil && v.now(m) != "deleted" {
 		v.announce("deleted", at)
 		v.working = 0
+		m.holding = m.holding && m.hold().Videos > 0
 	}
 }
 
@@ -122,7 +132,7 @@ func underway(status string) bool {
 
 func (v *life) announce(status string, at Time) {
 	v.version++
-	v.status, v.changed, v.noted, v.trail, v.stalled = status, at, 0, nil, false
+	v.status, v.changed, v.noted, v.trail, v.missed, v.stalled = status, at, 0, nil, nil, false
 }
 
 // cycle tells what must be announced, and moves on.
@@ -132,6 +142,10 @@ func (m *model) cycle(in Input) []string {
 	m.baselined = m.baselineAt != 0 || in.SweepComplete != 0
 	for _, o := range in.Observations {
 		m.learn(o, believed)
+		m.shown[o.VideoNo] = max(m.shown[o.VideoNo], o.At)
+		if v := m.videos[o.VideoNo]; v != nil && len(v.missed) > 0 && o.At >= v.missed[0].At {
+			v.missed = nil
+		}
 	}
 	if m.baselineAt != 0 && believed == "done" && m.parse() == "processing" && m.flippedAt == 0 {
 		m.flippedAt = 1 << 60 // every baseline video there is was known before
@@ -153,7 +167,110 @@ func (m *model) cycle(in Input) []string {
 	for _, o := range in.Observations {
 		m.latest = max(m.latest, o.At)
 	}
+	for _, x := range slices.SortedFunc(slices.Values(in.Misses), bySweep) {
+		m.miss(x)
+	}
+	return append(events, m.judgeAbsence(in)...)
+}
+
+func bySweep(a, b Miss) int {
+	return cmp.Or(cmp.Compare(a.Sweep, b.Sweep), cmp.Compare(a.At, b.At), cmp.Compare(a.Total, b.Total))
+}
+
+// miss keeps a miss that nothing contradicts. Two that were told by different counts are no pair.
+func (m *model) miss(x Miss) {
+	v := m.videos[x.VideoNo]
+	if m.baselineAt == 0 || x.Sweep == 0 || v == nil || v.now(m) == "deleted" || x.At <= v.changed || x.At <= v.noted {
+		return
+	}
+	if seen, ok := m.shown[x.VideoNo]; ok && x.At/1000 <= seen/1000 {
+		return
+	}
+	if n := len(v.missed); n > 0 && x.Sweep <= v.missed[n-1].Sweep {
+		return
+	}
+	if len(v.missed) == 1 && v.missed[0].Total != x.Total {
+		v.missed = nil
+	}
+	v.missed = append(v.missed, missed{x, m.holding})
+}
+
+// misses says how many misses of a video count, and when the last of them was. Beyond two only those count that were told while
+// deletions are held back, by sweeps far enough apart, and not while the counts move.
+func (m *model) misses(v *life) (n int, at Time) {
+	var total int64
+	for _, x := range v.missed {
+		counts := n < 2 || x.held && x.Total == total && time.Duration(max(0, x.At-at))*time.Millisecond >= m.policy.Agree
+		if counts {
+			n++
+		}
+		if counts || !x.held {
+			at = max(at, x.At)
+		}
+		total = x.Total
+	}
+	return n, at
+}
+
+// gone lists the videos with so many misses.
+func (m *model) gone(least int) []string {
+	var list []string
+	for id, v := range m.videos {
+		if n, _ := m.misses(v); n >= least {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+func (m *model) live() int {
+	n := 0
+	for _, v := range m.videos {
+		if v.now(m) != "deleted" {
+			n++
+		}
+	}
+	return n
+}
+
+// judgeAbsence decides about deletions.
+func (m *model) judgeAbsence(in Input) []string {
+	judged, gone, live := in.Judged != 0, m.gone(2), m.live()
+	all := len(m.gone(1)) == live && live > 1
+	bulk := len(gone) > 10 && float64(len(gone)) > float64(live)*0.2
+	switch {
+	case m.holding && in.Release:
+	case m.holding && judged:
+		gone = m.gone(5)
+	case judged && len(gone) > 0 && (all || bulk):
+		m.holding = true
+		return nil
+	case !judged:
+		gone = nil
+	}
+	var events []string
+	for _, id := range gone {
+		v := m.videos[id]
+		_, at := m.misses(v)
+		from, took := v.now(m), v.took(m, at)
+		v.announce("deleted", at)
+		v.working = 0
+		events = append(events, line(v, Observation{VideoNo: id, At: at}, "deleted", "gone", from, took))
+	}
+	m.holding = m.holding && len(m.gone(2)) > 0
 	return events
+}
+
+// hold is what is held back.
+func (m *model) hold() Hold {
+	if !m.holding || len(m.gone(2)) == 0 {
+		return Hold{}
+	}
+	h := Hold{Videos: len(m.gone(2)), Emptied: len(m.gone(1)) == m.live()}
+	for h.Agreed < 3 && len(m.gone(3+h.Agreed)) == h.Videos {
+		h.Agreed++
+	}
+	return h
 }
 
 func upper(raw string) string { return strings.ToUpper(strings.TrimSpace(raw)) }

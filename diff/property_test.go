@@ -2,6 +2,7 @@ package diff
 
 import (
 	"cmp"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -47,13 +48,14 @@ func (r random) spent() bool                { return false }
 
 const maxSteps = 40
 
-// run lives through a random life of a source: observations in any words, from replicas that lag, sweeps, restarts, deletions and
+// run lives through a random life of a source: observations in any words, from replicas that lag, sweeps and what they miss, one
+// by one and in bulk, restarts, deletions and
 // changes of the rule. The source checks what must always hold, and the model says what must be announced.
 func run(t tb, c chooser) {
 	t.Helper()
 	policy := Policy{
 		Emit: c.choose(2, "emit") == 1, Confirm: pick(c, "confirm", scriptStep, 0),
-		StallAfter: pick(c, "stall after", 0, 30*time.Minute),
+		StallAfter: pick(c, "stall after", 0, 30*time.Minute), Agree: pick(c, "agree", 0, 10*time.Minute),
 	}
 	vocabulary := pick(c, "vocabulary",
 		[]string{"PARSE", "DONE", "FAILED"}, []string{"UNPARSE", "PARSE", "FAIL"}, []string{"UNPARSE", "PARSE", "PARSE_ERROR"},
@@ -61,6 +63,9 @@ func run(t tb, c chooser) {
 		[]string{"UNPARSE", "PARSE", "DONE", "FAILED", "FAIL", "fail", " parse", "PENDING", "", "WAITING", "waiting", "ERROR", "THINKING"},
 	)
 	l := &aLife{t: t, c: c, words: vocabulary, now: scriptStart, src: newSource(t, DefaultWords(), policy), model: newModel(policy)}
+	if c.choose(8, "in a crowd") == 1 {
+		l.gather(pick(c, "crowd", 11, 14, 53))
+	}
 	steps := 1 + c.choose(maxSteps, "steps")
 	for range steps {
 		if c.spent() {
@@ -78,11 +83,29 @@ type aLife struct {
 	now   Time
 	src   *source
 	model *model
+	crowd []string // videos that come and go together
+	sweep uint32
+}
+
+// gather makes a crowd.
+func (l *aLife) gather(n int) {
+	for i := range n {
+		l.crowd = append(l.crowd, fmt.Sprintf("m%02d", i))
+	}
+	l.cycle(Input{Observations: l.listed(l.crowd), SweepComplete: l.now})
+}
+
+func (l *aLife) listed(videos []string) []Observation {
+	var obs []Observation
+	for _, no := range videos {
+		obs = append(obs, Observation{VideoNo: no, Raw: "FAILED", At: l.now})
+	}
+	return obs
 }
 
 func (l *aLife) step() {
 	l.t.Helper()
-	switch l.c.choose(12, "step") {
+	switch l.c.choose(16, "step") {
 	case 0:
 		l.src.restart(l.src.words)
 		l.model.restart()
@@ -95,6 +118,10 @@ func (l *aLife) step() {
 		id := l.video()
 		l.src.delete(id, l.now)
 		l.model.delete(id, l.now)
+	case 3, 4, 5, 6, 7:
+		l.cycle(l.judgement())
+	case 8:
+		l.cycle(Input{Release: true})
 	default:
 		l.cycle(l.input())
 	}
@@ -110,6 +137,9 @@ func (l *aLife) cycle(in Input) {
 	if !slices.Equal(byVideo(got), byVideo(want)) {
 		l.t.Fatalf("%+v\n got %q\nwant %q", in, got, want)
 	}
+	if got, want := l.src.hold, l.model.hold(); got != want {
+		l.t.Fatalf("%+v\nholds %+v\n want %+v", in, got, want)
+	}
 }
 
 // byVideo keeps the order of each video's events.
@@ -123,7 +153,7 @@ func (l *aLife) video() string { return pick(l.c, "video", "a", "b", "c") }
 func (l *aLife) input() Input {
 	ms := func(d time.Duration) Time { return Time(d.Milliseconds()) }
 	l.now += ms(pick(l.c, "step of time", scriptStep, time.Second, 5*time.Second, 10*time.Minute, 31*time.Minute, 25*time.Hour))
-	in := Input{Sweep: uint32(l.now), SweepComplete: pick(l.c, "complete", 0, l.now)}
+	in := Input{Sweep: l.sweep + 1, SweepComplete: pick(l.c, "complete", 0, l.now)}
 	for range l.c.choose(5, "observations") {
 		in.Observations = append(in.Observations, Observation{
 			VideoNo: l.video(), Raw: l.words[l.c.choose(len(l.words), "word")],
@@ -131,6 +161,38 @@ func (l *aLife) input() Input {
 			CreatedAt: pick(l.c, "created", scriptStart-ms(time.Hour), 0, scriptStart-ms(time.Hour)+500, scriptStart-ms(time.Minute)),
 			At:        l.now + ms(pick(l.c, "lag", 0, -time.Second, -16*time.Second, -time.Hour)),
 		})
+	}
+	return in
+}
+
+// judgement is what becomes of those that a sweep did not show. Few are seen in the same cycle; some are missed by sweeps out of
+// turn, by look-ups from before, or by counts.
+func (l *aLife) judgement() Input {
+	ms := func(d time.Duration) Time { return Time(d.Milliseconds()) }
+	l.now += ms(pick(l.c, "step of time", time.Minute, 100*time.Millisecond, 10*time.Minute, 9*time.Minute))
+	l.sweep += pick(l.c, "sweeps", uint32(1), 1, 1, 3)
+	in := Input{Judged: pick(l.c, "judged", l.sweep, l.sweep, l.sweep, 0), Release: l.c.choose(20, "release") == 1}
+	miss := func(no string) {
+		in.Misses = append(in.Misses, Miss{
+			VideoNo: no, Sweep: l.sweep - min(l.sweep, pick(l.c, "sweeps ago", uint32(0), 0, 0, 0, 0, 0, 1, 2)),
+			At:    l.now - ms(pick(l.c, "lookup", 0, 0, 0, 0, 0, 0, time.Second, time.Minute)),
+			Total: pick(l.c, "total", int64(0), 0, 0, 0, 0, 0, 0, 7),
+		})
+	}
+	for _, no := range []string{"a", "b", "c"} {
+		for range pick(l.c, "missed", 1, 1, 1, 1, 0, 0, 2, 3) {
+			miss(no)
+		}
+	}
+	missing := min(len(l.crowd), pick(l.c, "missing", len(l.crowd), 10, 11, 12, 13, 0))
+	for _, no := range l.crowd[:missing] {
+		in.Misses = append(in.Misses, Miss{VideoNo: no, Sweep: l.sweep, At: l.now})
+	}
+	if l.c.choose(3, "back") == 0 {
+		in.Observations = l.listed(l.crowd[missing:])
+	}
+	if l.c.choose(6, "seen") == 0 {
+		in.Observations = append(in.Observations, Observation{VideoNo: l.video(), Raw: l.words[0], At: l.now - ms(pick(l.c, "lag", 0, time.Minute))})
 	}
 	return in
 }

@@ -12,7 +12,8 @@ const maxUnknownWords = 100
 // map look-up and no memory.
 func Reconcile(s *State, in Input, p Policy) *Result {
 	r := &reconciler{
-		state: s, policy: p, evidence: s.Evidence, baselined: s.BaselineAt != 0 || in.SweepComplete != 0,
+		state: s, policy: p, evidence: s.Evidence, baselineAt: cmp.Or(s.BaselineAt, in.SweepComplete),
+		tally: s.tally, holding: s.holding,
 		res: &Result{
 			sweep: in.Sweep, records: map[string]*Record{}, pending: map[string]pending{}, overdue: map[string]Time{},
 		},
@@ -28,22 +29,30 @@ func Reconcile(s *State, in Input, p Policy) *Result {
 			continue // one answer listed the video twice: what is furthest counts
 		}
 		r.observe(o)
+		if rec := r.res.records[o.VideoNo]; rec != nil {
+			rec.show(o.At) // scan marked what was known before
+		}
 	}
 	r.announceHeld()
+	r.announceBaseline()
+	r.miss(in.Misses)
+	r.judge(in)
 	r.finish(in)
 	return r.res
 }
 
 type reconciler struct {
-	state     *State
-	policy    Policy
-	baselined bool     // with this cycle there is a baseline
-	told      Evidence // what this cycle showed
-	evidence  Evidence // what was shown before, and from settleEvidence on with this cycle
-	meaning   meanings // under that evidence
-	released  bool     // this cycle's evidence says that what was held is done
-	res       *Result
-	notes     map[string]bool // videos whose words moved while their status stayed
+	state      *State
+	policy     Policy
+	baselineAt Time     // with this cycle; 0 as long as there is none
+	told       Evidence // what this cycle showed
+	evidence   Evidence // what was shown before, and from settleEvidence on with this cycle
+	meaning    meanings // under that evidence
+	released   bool     // this cycle's evidence says that what was held is done
+	res        *Result
+	notes      map[string]bool // videos whose words moved while their status stayed
+	tally      tally           // of the absences by now
+	holding    bool            // deletions are held back by now
 }
 
 // scan marks the sightings, collects evidence, and returns the positions of the observations that need a decision.
@@ -55,6 +64,8 @@ func (r *reconciler) scan(in Input) []int {
 		rec := r.state.videos[o.VideoNo]
 		if rec != nil {
 			r.state.mark(rec, in.Sweep)
+			rec.show(o.At)
+			r.there(o.VideoNo, o.At)
 			if r.state.statusOf(rec).inFlight() {
 				r.res.InFlight++
 			}
@@ -161,19 +172,16 @@ func (r *reconciler) keep(videoNo string, rec *Record) { r.res.records[videoNo] 
 // now is the video's present status under the evidence at hand.
 func (r *reconciler) now(rec *Record) Status { return r.meaning.statusOf(rec) }
 
-// finish fills in what is known only at the end: the notes, the baseline page, the baseline itself, the evidence.
+// finish fills in what is known only at the end: the notes, the baseline page, the meta record.
 func (r *reconciler) finish(in Input) {
-	baselineAt := r.state.BaselineAt
-	if baselineAt == 0 && in.SweepComplete != 0 {
-		baselineAt = in.SweepComplete
-		if r.policy.Emit {
-			r.announceBaseline(in.SweepComplete)
-		}
-	}
 	r.finishLearned()
 	r.finishNotes()
-	if baselineAt != r.state.BaselineAt || r.evidence != r.state.stored {
-		r.res.Meta = &Meta{BaselineAt: baselineAt, Evidence: r.evidence, Revision: r.state.MetaRevision}
+	filters := r.state.Filters
+	if in.Filters != nil {
+		filters = *in.Filters
+	}
+	if r.baselineAt != r.state.BaselineAt || r.evidence != r.state.stored || filters != r.state.Filters {
+		r.res.Meta = &Meta{BaselineAt: r.baselineAt, Evidence: r.evidence, Filters: filters, Revision: r.state.MetaRevision}
 	}
 }
 

@@ -21,11 +21,12 @@ type Input struct {
 	Sweep uint32
 	// SweepComplete says that with these observations a complete sweep ended, at that time; it makes the baseline.
 	SweepComplete Time
-	// Misses are known videos that a complete sweep did not show and a lookup did not find either. One a video and sweep.
+	// Misses are known videos that a complete sweep did not show and a lookup did not find either. One a video and sweep; sweeps
+	// are numbered upwards.
 	Misses []Miss
 	// Judged says that with this cycle all suspects of a complete sweep were looked up: time to decide about deletions. 0 is none.
 	Judged uint32
-	// Release says that the operator believes the deletions that are held back.
+	// Release says that the operator believes the deletions that are held back. Where none are it says nothing.
 	Release bool
 	// Filters replaces what is known of the platform's filters; nil leaves it.
 	Filters *Filters
@@ -52,7 +53,9 @@ type Policy struct {
 	Emit       bool          // announce at the baseline what is already done or failed
 	StallAfter time.Duration // 0: never
 	Confirm    time.Duration // how far apart two observations must be that confirm a backward or sideways move: the poll interval
-	Agree      time.Duration // how far apart the sweeps must be that confirm deletions in bulk: the sweep interval
+	// Agree is how far apart the misses must be that confirm deletions in bulk: the sweep interval, or somewhat less, since the
+	// look-ups of two sweeps may come sooner and later.
+	Agree time.Duration
 }
 
 // Change is something to tell the world.
@@ -86,6 +89,7 @@ type Learned struct {
 type Meta struct {
 	BaselineAt Time
 	Evidence   Evidence
+	Filters    Filters
 	Revision   uint64 // the log's sequence, set when stored
 }
 
@@ -95,6 +99,7 @@ type Result struct {
 	Notes   []Note    // at most one a video
 	Learned []Learned // at most one a video; only before the baseline
 	Meta    *Meta     // nil when unchanged
+	Hold    Hold      // what is held back after this cycle
 
 	New           int      // videos not known before
 	InFlight      int      // observations of videos that were in flight, or are new and in flight
@@ -103,11 +108,12 @@ type Result struct {
 	UnknownWords  []string // raw statuses that no list knows, in upper case, each reported once per state
 	UnknownVideos int      // videos that moved into such a word
 
-	sweep   uint32
-	latest  Time
-	records map[string]*Record
-	pending map[string]pending
-	overdue map[string]Time
+	sweep    uint32
+	latest   Time
+	records  map[string]*Record
+	pending  map[string]pending
+	overdue  map[string]Time
+	absences map[string]absence
 }
 
 // Empty reports whether there is nothing to store.

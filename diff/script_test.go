@@ -13,8 +13,14 @@ import (
 // A script is a source's life, a line a cycle:
 //
 //	[+10m] [x3] sweep [a:P b:R(cause)#old@-5s] => v1 done(a) moved from processing took 15s; ...
+//	walk [a:P] found [b:R] => held 2 agreed 0
+//	see [a:P] missed [b c@-5s/100] => held none
 //
-// sweep is a cycle that ends a complete sweep, see one that does not. A line comes 15 seconds after the line before it, or what
+// sweep is a cycle that ends a complete sweep, see one that does not. walk is a sweep, and what becomes of those that it did not
+// show: they are looked up a second later, what stands behind found is found, and what is not is missed and judged. missed are the
+// misses of another sweep, whose lookups began when the line says (and if need be the total count), judged in the same cycle; with
+// "again" in front they are of the sweep before. "release" is the operator's word. What is held back comes behind the events when
+// it changed. A line comes 15 seconds after the line before it, or what
 // "+" says; x3 repeats it that often, and only the last may have events. What stands behind => is exactly what must be
 // announced, nothing stands for none.
 //
@@ -28,6 +34,7 @@ type script struct {
 	policy     Policy
 	words      Words
 	text       string
+	sweeps     uint32
 }
 
 // vocabulary gives the words for P, R and F.
@@ -47,8 +54,10 @@ const (
 var scriptPolicy = Policy{Confirm: scriptStep}
 
 var (
-	lineForm  = regexp.MustCompile(`^(?:\+(\S+) )?(?:x(\d+) )?(sweep|see) \[(.*)\](?: => (.+))?$`)
+	lineForm = regexp.MustCompile(`^(?:\+(\S+) )?(?:x(\d+) )?(sweep|see|walk|release)(?: \[(.*?)\])?` +
+		`(?: (found|missed|again missed) \[(.*)\])?(?: => (.+))?$`)
 	videoForm = regexp.MustCompile(`^(\w+):([^(#@]*)(?:\(([^)]*)\))?(?:#(\w+))?(?:@(\S+))?$`)
+	missForm  = regexp.MustCompile(`^(\w+)(?:@([^/]+))?(?:/(\d+))?$`)
 )
 
 func (s script) run(t *testing.T) {
@@ -105,23 +114,86 @@ func (s *script) line(t *testing.T, src *source, line string, now Time) Time {
 	}
 	for n := 1; n <= times; n++ {
 		now += Time(step.Milliseconds())
-		in := Input{Observations: s.observations(t, m[4], now), Sweep: uint32(now)}
-		if m[3] == "sweep" {
-			in.SweepComplete = now
-		}
+		held := src.hold
 		got := []string{}
-		for _, c := range src.cycle(in) {
-			got = append(got, describe(c))
+		for _, in := range s.cycles(t, src, m, now) {
+			for _, c := range src.cycle(in()) {
+				got = append(got, describe(c))
+			}
+		}
+		if src.hold != held {
+			got = append(got, describeHold(src.hold))
 		}
 		want := []string{}
-		if n == times && m[5] != "" {
-			want = strings.Split(m[5], "; ")
+		if n == times && m[7] != "" {
+			want = strings.Split(m[7], "; ")
 		}
 		if !slices.Equal(got, want) {
 			t.Fatalf("%s (%d of %d)\n got %s\nwant %s", line, n, times, strings.Join(got, "; "), strings.Join(want, "; "))
 		}
 	}
 	return now
+}
+
+// cycles are the inputs of a line, each made when the one before it is done.
+func (s *script) cycles(t *testing.T, src *source, m []string, now Time) []func() Input {
+	t.Helper()
+	verb, list, also, others := m[3], m[4], m[5], m[6]
+	in := Input{Observations: s.observations(t, list, now), Release: verb == "release"}
+	if verb == "sweep" || verb == "walk" || also == "missed" {
+		s.sweeps++
+	}
+	in.Sweep = s.sweeps
+	if verb == "sweep" || verb == "walk" {
+		in.SweepComplete = now
+	}
+	if also == "missed" || also == "again missed" {
+		in.Misses, in.Judged = s.misses(t, others, now), s.sweeps
+	}
+	all := []func() Input{func() Input { return in }}
+	if verb != "walk" {
+		return all
+	}
+	found := s.observations(t, others, now+1000)
+	return append(all,
+		func() Input { return Input{Observations: found} },
+		func() Input {
+			late := Input{Judged: in.Sweep}
+			for _, no := range src.state.Unseen(in.Sweep, now) {
+				if !slices.ContainsFunc(found, func(o Observation) bool { return o.VideoNo == no }) {
+					late.Misses = append(late.Misses, Miss{VideoNo: no, Sweep: in.Sweep, At: now + 1000})
+				}
+			}
+			return late
+		})
+}
+
+func (s *script) misses(t *testing.T, videos string, now Time) []Miss {
+	t.Helper()
+	var misses []Miss
+	for _, v := range strings.Fields(videos) {
+		m := missForm.FindStringSubmatch(v)
+		if m == nil {
+			t.Fatalf("cannot read miss %q", v)
+		}
+		miss := Miss{VideoNo: m[1], Sweep: s.sweeps, At: now}
+		if m[2] != "" {
+			miss.At += Time(duration(t, m[2]).Milliseconds())
+		}
+		miss.Total, _ = strconv.ParseInt("0"+m[3], 10, 64)
+		misses = append(misses, miss)
+	}
+	return misses
+}
+
+func describeHold(h Hold) string {
+	switch {
+	case h == Hold{}:
+		return "held none"
+	case h.Emptied:
+		return fmt.Sprintf("held all %d agreed %d", h.Videos, h.Agreed)
+	}
+	return fmt.Sprintf("held %d agreed %d", h.Videos, h.Agreed)
 }
 
 func (s *script) observations(t *testing.T, videos string, now Time) []Observation {

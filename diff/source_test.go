@@ -26,15 +26,18 @@ type source struct {
 	words  Words
 	policy Policy
 	state  *State
+	hold   Hold // after the last cycle
 	log    fakeLog
 	seen   map[string][]Observation // all that was ever observed
+	missed map[string][]Miss        // all that was ever missed
+	shown  map[string]Time          // when a video was last seen since the last restart
 	told   map[string]Change        // the last change of each video
 }
 
 func newSource(t tb, words Words, policy Policy) *source {
 	return &source{
 		t: t, words: words, policy: policy, state: NewState("test", words),
-		seen: map[string][]Observation{}, told: map[string]Change{},
+		seen: map[string][]Observation{}, missed: map[string][]Miss{}, shown: map[string]Time{}, told: map[string]Change{},
 	}
 }
 
@@ -43,6 +46,10 @@ func (s *source) cycle(in Input) []Change {
 	s.t.Helper()
 	for _, o := range in.Observations {
 		s.seen[o.VideoNo] = append(s.seen[o.VideoNo], o)
+		s.shown[o.VideoNo] = max(s.shown[o.VideoNo], o.At)
+	}
+	for _, m := range in.Misses {
+		s.missed[m.VideoNo] = append(s.missed[m.VideoNo], m)
 	}
 	before := snap(s.state)
 	res := Reconcile(s.state, in, s.policy)
@@ -55,12 +62,18 @@ func (s *source) cycle(in Input) []Change {
 	torn := s.tearApart(in, res)
 	s.log.append(entriesOf(res)...)
 	s.state.Apply(res)
+	s.hold = res.Hold
+	s.same("what the state holds back", s.state.Hold(), res.Hold)
 	s.checkCounts()
+	s.checkAbsences()
 	s.same("the state rebuilt from the log", snap(s.log.rebuild(s.words)).lasting(), snap(s.state).lasting())
 	for k, got := range torn {
 		want := records(s.state)
 		maps.DeleteFunc(want, func(no string, _ Record) bool { _, ok := got[no]; return !ok })
 		s.same(fmt.Sprintf("the records after a crash behind entry %d", k), got, want)
+	}
+	if !before.Holding {
+		in.Release = false // it is about what was held back when it was said
 	}
 	s.checkAgain(in)
 	return res.Changes
@@ -72,11 +85,16 @@ func (s *source) sameInAnyOrder(in Input, res *Result) {
 	want := outcomeOf(res)
 	shuffled := in
 	shuffled.Observations = slices.Clone(in.Observations)
+	shuffled.Misses = slices.Clone(in.Misses)
 	slices.Reverse(shuffled.Observations)
+	slices.Reverse(shuffled.Misses)
 	s.same("the result of the input reversed", outcomeOf(Reconcile(s.state, shuffled, s.policy)), want)
 	rnd := rand.New(rand.NewPCG(1, uint64(len(in.Observations))))
 	rnd.Shuffle(len(shuffled.Observations), func(i, j int) {
 		shuffled.Observations[i], shuffled.Observations[j] = shuffled.Observations[j], shuffled.Observations[i]
+	})
+	rnd.Shuffle(len(shuffled.Misses), func(i, j int) {
+		shuffled.Misses[i], shuffled.Misses[j] = shuffled.Misses[j], shuffled.Misses[i]
 	})
 	s.same("the result of the input shuffled", outcomeOf(Reconcile(s.state, shuffled, s.policy)), want)
 	s.same("the result of the input again", outcomeOf(Reconcile(s.state, in, s.policy)), want)
@@ -114,6 +132,7 @@ func (s *source) checkChange(c Change) {
 	promise(!told || !r.Status.Settled() || r.Status != last.Record.Status, "done or failed once per run")
 	promise(r.Status == Deleted || s.wasSeen(c), "only what was observed is announced")
 	promise(s.confirmed(c), "backward and sideways moves are confirmed")
+	promise(c.Reason != ReasonGone || s.wasMissed(c), "what is gone was missed by two sweeps, and not seen after the first")
 	// What an event does not carry must follow from what it does.
 	switch {
 	case !r.Status.inFlight():
@@ -155,6 +174,17 @@ func (s *source) confirmed(c Change) bool {
 	})
 }
 
+// wasMissed reports whether two sweeps missed a video, and nothing showed it since the first of them.
+func (s *source) wasMissed(c Change) bool {
+	sweeps := map[uint32]bool{}
+	for _, m := range s.missed[c.VideoNo] {
+		if m.At > s.shown[c.VideoNo] && m.At <= c.At {
+			sweeps[m.Sweep] = true
+		}
+	}
+	return len(sweeps) >= 2
+}
+
 // plain is what a word says by itself.
 func (s *source) plain(raw string) Status {
 	if s.words.Class(raw) == WordParse {
@@ -179,6 +209,38 @@ func (s *source) checkCounts() {
 	}
 }
 
+// checkAbsences checks what is counted about absences against what there is.
+func (s *source) checkAbsences() {
+	s.t.Helper()
+	var want tally
+	for no, a := range s.state.absences {
+		want.move(absence{}, a)
+		if a.misses == 0 || s.state.videos[no] == nil || s.state.videos[no].Status == Deleted {
+			s.t.Fatalf("%s is no live video that was missed: %+v", no, a)
+		}
+	}
+	got := s.state.tally
+	got[0], want[0] = 0, 0
+	s.same("the tally of absences", got, want)
+	shown, live := 0, 0
+	for no, r := range s.state.videos {
+		if r.Status == Deleted {
+			if p, doubted := s.state.pending[no]; doubted {
+				s.t.Fatalf("%s is deleted and doubted: %+v", no, p)
+			}
+			continue
+		}
+		live++
+		if s.state.sweep != 0 && r.sweep == s.state.sweep {
+			shown++
+		}
+		if s.state.absences[no].misses > missesGone && !s.state.holding {
+			s.t.Fatalf("%s was missed %d times, and nothing is held", no, s.state.absences[no].misses)
+		}
+	}
+	s.same("live videos, and those that the sweep showed", [2]int{s.state.live(), s.state.shown}, [2]int{live, shown})
+}
+
 // tearApart checks that the process may die behind any entry of what it stores: the rest follows when the same is observed
 // again. It returns the records that then result. What is kept in memory only is carried over, but for the videos that an entry
 // is about: a doubt about those may take two more observations, and they are left out.
@@ -190,7 +252,7 @@ func (s *source) tearApart(in Input, res *Result) []map[string]Record {
 		log := fakeLog{entries: slices.Clone(s.log.entries)}
 		log.append(entries[:k]...)
 		state := log.rebuild(s.words)
-		state.latest, state.pending, state.overdue = s.state.latest, maps.Clone(s.state.pending), maps.Clone(s.state.overdue)
+		s.carry(state)
 		doubted := map[string]bool{}
 		stored := min(k, len(res.Changes))
 		for _, c := range res.Changes[:stored] {
@@ -199,6 +261,7 @@ func (s *source) tearApart(in Input, res *Result) []map[string]Record {
 			})
 			delete(state.pending, c.VideoNo)
 			delete(state.overdue, c.VideoNo)
+			state.setAbsence(c.VideoNo, absence{})
 		}
 		certain := func(changes []Change) []string {
 			return outlines(slices.DeleteFunc(slices.Clone(changes), func(c Change) bool { return doubted[c.VideoNo] }))
@@ -213,6 +276,17 @@ func (s *source) tearApart(in Input, res *Result) []map[string]Record {
 	return results
 }
 
+// carry gives a state what is kept in memory only.
+func (s *source) carry(state *State) {
+	state.latest, state.pending, state.overdue = s.state.latest, maps.Clone(s.state.pending), maps.Clone(s.state.overdue)
+	state.absences, state.tally, state.holding = maps.Clone(s.state.absences), s.state.tally, s.state.holding
+	for no, r := range state.videos {
+		if old := s.state.videos[no]; old != nil {
+			r.shown = old.shown
+		}
+	}
+}
+
 func needsConfirmation(c Change) bool {
 	return c.Reason == ReasonRegressed || c.Reason == ReasonCorrected || c.Reason == ReasonReplaced && c.Kind == KindDeleted
 }
@@ -221,9 +295,12 @@ func needsConfirmation(c Change) bool {
 func (s *source) restart(words Words) {
 	s.words = words
 	s.state = s.log.rebuild(words)
+	s.hold = Hold{}
+	clear(s.missed)
+	clear(s.shown)
 }
 
-// delete does what the caller of Reconcile does about a video that is gone.
+// delete is what another process told about a video that is gone.
 func (s *source) delete(videoNo string, at Time) {
 	r, ok := s.state.Get(videoNo)
 	if !ok || r.Status == Deleted {
@@ -282,7 +359,7 @@ func (l *fakeLog) rebuild(words Words) *State {
 		_, known := s.Get(e.video)
 		switch {
 		case e.meta != nil:
-			s.SetMeta(e.meta.BaselineAt, e.meta.Evidence, e.meta.Revision)
+			s.SetMeta(*e.meta)
 		case e.isNote:
 			notes[e.video] = e.record
 		case e.isEvent || !known:
@@ -299,7 +376,7 @@ func (l *fakeLog) rebuild(words Words) *State {
 
 // exported is a record without what only the package knows.
 func exported(r Record) Record {
-	r.class, r.sweep = 0, 0
+	r.class, r.sweep, r.shown = 0, 0, 0
 	return r
 }
 
@@ -315,25 +392,29 @@ type snapshot struct {
 	Counts           [len(statusNames)]int
 	Meaning          meanings
 	WantsAge         bool
+	Filters          Filters
+	Absences         map[string]absence
+	Holding          bool
 }
 
 func snap(s *State) snapshot {
 	return snapshot{
 		BaselineAt: s.BaselineAt, Evidence: s.Evidence, Stored: s.stored, Videos: records(s), Latest: s.latest, Pending: maps.Clone(s.pending),
 		Overdue: maps.Clone(s.overdue), Strange: maps.Clone(s.strange), Counts: s.counts, Meaning: s.meaning, WantsAge: s.wantsAge,
+		Filters: s.Filters, Absences: maps.Clone(s.absences), Holding: s.holding,
 	}
 }
 
 // lasting is the part of a snapshot that survives a restart.
 func (s snapshot) lasting() snapshot {
-	s.Latest, s.Pending, s.Overdue, s.Strange = 0, nil, nil, nil
+	s.Latest, s.Pending, s.Overdue, s.Strange, s.Absences, s.Holding = 0, nil, nil, nil, nil, false
 	return s
 }
 
 func records(s *State) map[string]Record {
 	all := map[string]Record{}
 	for no, r := range s.All() {
-		r.sweep = 0
+		r.sweep, r.shown = 0, 0
 		all[no] = r
 	}
 	return all
@@ -352,19 +433,18 @@ func outcomeOf(res *Result) outcome {
 		out.Meta, out.Result.Meta = *res.Meta, nil
 	}
 	for no, r := range res.records {
-		out.Records[no] = *r
-		rec := out.Records[no]
-		rec.sweep = 0
+		rec := *r
+		rec.sweep, rec.shown = 0, 0
 		out.Records[no] = rec
 	}
 	out.Result.records = nil
 	out.Result.Changes = slices.Clone(res.Changes)
 	for i := range out.Result.Changes {
-		out.Result.Changes[i].Record.sweep = 0
+		out.Result.Changes[i].Record.sweep, out.Result.Changes[i].Record.shown = 0, 0
 	}
 	out.Result.Notes = slices.Clone(res.Notes)
 	for i := range out.Result.Notes {
-		out.Result.Notes[i].Record.sweep = 0
+		out.Result.Notes[i].Record.sweep, out.Result.Notes[i].Record.shown = 0, 0
 	}
 	return out
 }

@@ -8,7 +8,7 @@ const baselineStallAge = 24 * time.Hour
 // overdue reports whether an observation that shows a video in flight makes a stall due.
 func (r *reconciler) overdue(rec *Record, o *Observation) bool {
 	switch {
-	case r.policy.StallAfter <= 0 || rec.Stalled || !r.baselined:
+	case r.policy.StallAfter <= 0 || rec.Stalled || r.baselineAt == 0:
 		return false
 	case o.At.Since(rec.ChangedAt) < r.policy.StallAfter:
 		return false

@@ -61,7 +61,23 @@ type Record struct {
 
 	class Word   // of Raw
 	sweep uint32 // the last sweep that showed it
+	shown uint32 // the second in which a request began that showed it last; in memory only, like the sweep
 }
+
+// moved is when a record last moved.
+func (r *Record) moved() Time { return max(r.ChangedAt, r.NotedAt) }
+
+// show marks that a request showed the video. Whole seconds fit where the record has room; a million videos would pay for more.
+func (r *Record) show(at Time) {
+	if s := second(at); s > r.shown {
+		r.shown = s
+	}
+}
+
+// shownSince reports whether a request that began at a time is overtaken: by a change, or a sighting in the same second or later.
+func (r *Record) shownSince(at Time) bool { return r.moved() >= at || r.shown >= second(at) }
+
+func second(t Time) uint32 { return uint32(min(max(t/1000, 0), math.MaxUint32)) }
 
 // State is what is known of one source. It is not safe for concurrent use.
 type State struct {
@@ -70,20 +86,25 @@ type State struct {
 	Evidence     Evidence
 	MetaRevision uint64 // the log's sequence of the stored meta record; opaque here
 	Pages        int    // baseline pages stored so far
+	Filters      Filters
 
 	words    Words
 	stored   Evidence // as last stored; records may have told more since
 	meaning  meanings // under Evidence
 	wantsAge bool     // an old video in PARSE would tell something new
 
-	videos  map[string]*Record
-	pending map[string]pending
-	latest  Time                // start of the latest request observed; in memory only
-	overdue map[string]Time     // first observation that made a stall due; in memory only
-	strange map[string]struct{} // unknown words reported
-	counts  [len(statusNames)]int
-	sweep   uint32
-	seen    int
+	videos   map[string]*Record
+	pending  map[string]pending
+	latest   Time                // start of the latest request observed; in memory only
+	overdue  map[string]Time     // first observation that made a stall due; in memory only
+	strange  map[string]struct{} // unknown words reported
+	absences map[string]absence  // of live videos; in memory only
+	tally    tally               // of absences
+	holding  bool                // deletions are held back
+	counts   [len(statusNames)]int
+	sweep    uint32
+	seen     int // videos that the sweep showed
+	shown    int // those of them that are live
 }
 
 // NewState returns the state of a source that never ran.
@@ -91,33 +112,46 @@ func NewState(source string, words Words) *State {
 	s := &State{
 		Source: source, words: words,
 		videos: make(map[string]*Record), pending: make(map[string]pending),
-		overdue: make(map[string]Time), strange: make(map[string]struct{}),
+		overdue: make(map[string]Time), strange: make(map[string]struct{}), absences: make(map[string]absence),
 	}
 	s.setEvidence(Evidence{})
 	return s
 }
 
-// Put stores a record as read from the log, replacing what was known, confirmations under way included. What its word says
+// Put stores a record as read from the log, replacing what was known, confirmations under way and misses included. What its word says
 // about the vocabulary is evidence, even if a crash kept the meta record of its cycle from being stored.
 func (s *State) Put(videoNo string, r Record) {
 	r.class = s.words.Class(r.Raw)
-	if old := s.videos[videoNo]; old != nil {
-		s.counts[s.statusOf(old)]--
-		r.sweep = old.sweep
-	}
-	s.videos[videoNo] = &r
-	s.counts[s.statusOf(&r)]++
+	s.set(videoNo, &r)
 	var told Evidence
 	told.see(r.Raw, videoNo, max(r.ChangedAt, r.NotedAt, 1))
 	s.setEvidence(s.Evidence.or(told))
 	delete(s.pending, videoNo)
 	delete(s.overdue, videoNo)
+	s.returned(videoNo)
 }
 
 // SetMeta stores the meta record as read from the log. Records may be put before or after.
-func (s *State) SetMeta(baselineAt Time, e Evidence, revision uint64) {
-	s.BaselineAt, s.MetaRevision, s.stored = baselineAt, revision, e
-	s.setEvidence(e.or(s.Evidence))
+func (s *State) SetMeta(m Meta) {
+	s.BaselineAt, s.MetaRevision, s.stored, s.Filters = m.BaselineAt, m.Revision, m.Evidence, m.Filters
+	s.setEvidence(m.Evidence.or(s.Evidence))
+}
+
+// set puts a record in the place of what was known. The marks of sightings stay with the id.
+func (s *State) set(videoNo string, r *Record) {
+	if old := s.videos[videoNo]; old != nil {
+		s.count(old, -1)
+		r.sweep, r.shown = old.sweep, old.shown
+	}
+	s.videos[videoNo] = r
+	s.count(r, 1)
+}
+
+func (s *State) count(r *Record, n int) {
+	s.counts[s.statusOf(r)] += n
+	if s.sweep != 0 && r.sweep == s.sweep && r.Status != Deleted {
+		s.shown += n
+	}
 }
 
 func (s *State) setEvidence(e Evidence) {
@@ -191,25 +225,26 @@ func (s *State) mark(r *Record, sweep uint32) {
 		return
 	}
 	if s.sweep != sweep {
-		s.sweep, s.seen = sweep, 0
+		s.sweep, s.seen, s.shown = sweep, 0, 0
 	}
-	if r.sweep != sweep {
-		r.sweep = sweep
-		s.seen++
+	if r.sweep == sweep {
+		return
+	}
+	r.sweep = sweep
+	s.seen++
+	if r.Status != Deleted {
+		s.shown++
 	}
 }
 
 // Apply moves the state to what a result says, once it is stored in the log.
 func (s *State) Apply(res *Result) {
 	for no, r := range res.records {
-		if old := s.videos[no]; old != nil {
-			s.counts[s.statusOf(old)]--
-			r.sweep = old.sweep
-		} else {
+		_, known := s.videos[no]
+		s.set(no, r)
+		if !known {
 			s.mark(r, res.sweep) // Reconcile marked the others
 		}
-		s.videos[no] = r
-		s.counts[s.statusOf(r)]++
 	}
 	for i := range res.Changes {
 		// Revisions are known only after the append; the last change of a video carries its newest.
@@ -222,6 +257,10 @@ func (s *State) Apply(res *Result) {
 	for no, first := range res.overdue {
 		setOrDelete(s.overdue, no, first, first != 0)
 	}
+	for no, a := range res.absences {
+		s.setAbsence(no, a)
+	}
+	s.holding = res.Hold.Videos > 0
 	for _, word := range res.UnknownWords {
 		s.strange[word] = struct{}{}
 	}
@@ -230,6 +269,7 @@ func (s *State) Apply(res *Result) {
 	}
 	if res.Meta != nil {
 		s.BaselineAt, s.MetaRevision, s.stored = res.Meta.BaselineAt, res.Meta.Revision, res.Meta.Evidence
+		s.Filters = res.Meta.Filters
 		s.setEvidence(res.Meta.Evidence)
 	}
 }

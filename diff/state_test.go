@@ -157,10 +157,10 @@ func TestRecordsAndMetaMayBeReadInAnyOrder(t *testing.T) {
 	meta := Evidence{SawUnparse: Witness{"m", at(1)}}
 	event := Record{Raw: "DONE", Version: 1, Status: Done, FirstSeen: at(0), ChangedAt: at(5)}
 	first, last := NewState("s", DefaultWords()), NewState("s", DefaultWords())
-	first.SetMeta(at(2), meta, 3)
+	first.SetMeta(Meta{BaselineAt: at(2), Evidence: meta, Revision: 3})
 	first.Put("a", event)
 	last.Put("a", event)
-	last.SetMeta(at(2), meta, 3)
+	last.SetMeta(Meta{BaselineAt: at(2), Evidence: meta, Revision: 3})
 	for _, s := range []*State{first, last} {
 		if want := (Evidence{SawUnparse: meta.SawUnparse, SawDone: Witness{"a", at(5)}}); s.Evidence != want {
 			t.Errorf("evidence %+v, want %+v", s.Evidence, want)
@@ -179,7 +179,7 @@ func TestRecordsAndMetaMayBeReadInAnyOrder(t *testing.T) {
 func TestWhatATornCycleLearntIsAnnounced(t *testing.T) {
 	// The UNPARSE of b was stored with its event, the rest of its cycle was not.
 	s := NewState("s", DefaultWords())
-	s.SetMeta(at(0), Evidence{}, 1)
+	s.SetMeta(Meta{BaselineAt: at(0), Revision: 1})
 	s.Put("a", Record{Raw: "PARSE", Version: 1, Status: Processing, FirstSeen: at(1), ChangedAt: at(1), RunStart: at(1)})
 	s.Put("b", Record{Raw: "UNPARSE", Version: 1, Status: Processing, FirstSeen: at(2), ChangedAt: at(2), RunStart: at(2)})
 	res := see(t, s, scriptPolicy, Input{})

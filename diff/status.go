@@ -89,12 +89,13 @@ const (
 	ReasonReturned     Reason = "returned"      // a deleted id was seen again
 	ReasonInitial      Reason = "initial"       // already settled at the baseline, and the policy asks to announce that
 	ReasonStalled      Reason = "stalled"       // in processing for longer than the policy allows
+	ReasonGone         Reason = "gone"          // neither listed nor found by its id, in two sweeps or more
 )
 
 // Reasons lists every reason.
 func Reasons() []Reason {
 	return []Reason{
 		ReasonFirstSeen, ReasonFinishedSeen, ReasonMoved, ReasonInferred, ReasonUnannounced, ReasonRegressed,
-		ReasonCorrected, ReasonReplaced, ReasonReturned, ReasonInitial, ReasonStalled,
+		ReasonCorrected, ReasonReplaced, ReasonReturned, ReasonInitial, ReasonStalled, ReasonGone,
 	}
 }

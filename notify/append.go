@@ -130,7 +130,7 @@ func (l *Log) note(source string, n diff.Note) (entry, error) {
 }
 
 func (l *Log) meta(source string, m *diff.Meta) (entry, error) {
-	body, err := encode(storedMeta{Schema: schema, BaselineAt: m.BaselineAt, Evidence: m.Evidence})
+	body, err := encode(storedMeta{Schema: schema, BaselineAt: m.BaselineAt, Evidence: m.Evidence, Filters: m.Filters})
 	e := l.stateEntry(body, source, "meta")
 	expected := m.Revision
 	e.expected, e.revision = &expected, &m.Revision

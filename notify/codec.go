@@ -41,6 +41,7 @@ type storedMeta struct {
 	Schema     int           `json:"schema"`
 	BaselineAt diff.Time     `json:"baseline_at,omitempty"`
 	Evidence   diff.Evidence `json:"evidence"`
+	Filters    diff.Filters  `json:"filters,omitzero"`
 }
 
 func store(videoNo string, r diff.Record) storedVideo {

@@ -222,7 +222,7 @@ func (ld *loading) meta(seq uint64, body []byte) error {
 	if err := json.Unmarshal(body, &m); err != nil {
 		return err
 	}
-	ld.state.SetMeta(m.BaselineAt, m.Evidence, seq)
+	ld.state.SetMeta(diff.Meta{BaselineAt: m.BaselineAt, Evidence: m.Evidence, Filters: m.Filters, Revision: seq})
 	return checkSchema(m.Schema)
 }
 

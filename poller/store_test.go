@@ -78,7 +78,7 @@ func (p *process) Load(_ context.Context, source string, words diff.Words) (*dif
 	}
 	state := diff.NewState(source, words)
 	if m, ok := s.meta[source]; ok {
-		state.SetMeta(m.BaselineAt, m.Evidence, m.Revision)
+		state.SetMeta(m)
 	}
 	for key, e := range s.last {
 		if e.source == source {
