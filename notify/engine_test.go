@@ -102,6 +102,19 @@ func (w *world) baseline(obs ...diff.Observation) *diff.Result {
 	return w.store(w.decide(diff.Input{Observations: obs, SweepComplete: at(0)}))
 }
 
+// gone is what two sweeps tell that miss videos, at a time and five seconds before.
+func (w *world) gone(seconds int, videos ...string) *diff.Result {
+	w.tb.Helper()
+	var in diff.Input
+	for i, second := range []int{seconds - 5, seconds} {
+		for _, no := range videos {
+			in.Misses = append(in.Misses, diff.Miss{VideoNo: no, Sweep: uint32(1 + i), At: at(second)})
+		}
+	}
+	in.Judged = 2
+	return w.store(w.decide(in))
+}
+
 func (w *world) store(res *diff.Result) *diff.Result {
 	w.tb.Helper()
 	must(w.tb, w.log.Append(w.tb.Context(), w.state.Source, res))
@@ -118,9 +131,10 @@ func (w *world) reload() *world {
 // same compares a state with one read back from the log, in all that decides or is told.
 func same(tb fataler, live, loaded *diff.State) {
 	tb.Helper()
-	if live.BaselineAt != loaded.BaselineAt || live.Evidence != loaded.Evidence || live.MetaRevision != loaded.MetaRevision {
-		tb.Fatalf("live %v %+v %d\nread %v %+v %d", live.BaselineAt, live.Evidence, live.MetaRevision,
-			loaded.BaselineAt, loaded.Evidence, loaded.MetaRevision)
+	if live.BaselineAt != loaded.BaselineAt || live.Evidence != loaded.Evidence || live.Filters != loaded.Filters ||
+		live.MetaRevision != loaded.MetaRevision {
+		tb.Fatalf("live %v %+v %+v %d\nread %v %+v %+v %d", live.BaselineAt, live.Evidence, live.Filters, live.MetaRevision,
+			loaded.BaselineAt, loaded.Evidence, loaded.Filters, loaded.MetaRevision)
 	}
 	if live.Len() != loaded.Len() {
 		tb.Fatalf("live has %d videos, read %d", live.Len(), loaded.Len())

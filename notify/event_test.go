@@ -51,6 +51,10 @@ func changes() map[string]diff.Change {
 			Kind: diff.KindDeleted, From: diff.Done, FromRaw: "DONE", At: at(0), Took: -1,
 			Record: with(record(diff.Deleted, 3), func(r *diff.Record) { r.Raw = "DONE" }),
 		},
+		"deleted-working": { // a baseline video that was never announced, gone while it was processed
+			Kind: diff.KindDeleted, From: diff.Processing, FromRaw: "UNPARSE", At: at(0), Took: 83 * time.Second,
+			Record: with(record(diff.Deleted, 1), func(r *diff.Record) { r.Raw, r.Cause = "UNPARSE", "left by the platform" }),
+		},
 		"initial": {
 			Kind: diff.KindDone, From: diff.None, At: at(0), Took: -1, Initial: true,
 			Record: with(record(diff.Done, 1), func(r *diff.Record) { r.Raw, r.CreatedAt = "DONE", 0 }),
@@ -224,7 +228,7 @@ func TestOddTimesCanBeReadBack(t *testing.T) {
 func TestEventsTellTheRecordBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		took := diff.Time(rapid.Int64Range(1, 1e10).Draw(t, "took"))
-		status := rapid.SampledFrom([]diff.Status{diff.Processing, diff.Unknown, diff.Done, diff.Failed}).Draw(t, "status")
+		status := rapid.SampledFrom([]diff.Status{diff.Processing, diff.Unknown, diff.Done, diff.Failed, diff.Deleted}).Draw(t, "status")
 		c := diff.Change{
 			VideoNo: "v", Kind: diff.KindProcessing, From: diff.Done, At: at(0), Took: -1,
 			Record: diff.Record{Raw: "X", Status: status, Version: 7, FirstSeen: at(-1), ChangedAt: at(0)},
@@ -234,6 +238,8 @@ func TestEventsTellTheRecordBack(t *testing.T) {
 			c.Kind, c.Took = diff.KindDone, time.Duration(took)*time.Millisecond
 		case diff.Failed:
 			c.Kind = diff.KindFailed
+		case diff.Deleted:
+			c.Kind, c.Took = diff.KindDeleted, time.Duration(took)*time.Millisecond
 		default:
 			c.Record.RunStart = at(0) - took
 			if c.Record.Stalled = rapid.Bool().Draw(t, "stalled"); c.Record.Stalled {

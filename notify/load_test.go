@@ -17,8 +17,8 @@ import (
 	"vidbell/diff"
 )
 
-// run drives a world through random cycles: all vocabularies, hostile ids, replaced videos, stalls, before and after the
-// baseline.
+// run drives a world through random cycles: all vocabularies, hostile ids, replaced videos, stalls, deletions, filters, before
+// and after the baseline.
 func run(t *rapid.T, w *world, steps int) {
 	pool := rapid.SliceOfNDistinct(videoIDs(), 1, 12, rapid.ID).Draw(t, "ids")
 	words := rapid.SampledFrom([][]string{
@@ -40,6 +40,17 @@ func run(t *rapid.T, w *world, steps int) {
 				CreatedAt: rapid.SampledFrom([]diff.Time{0, at(-9), at(-9), at(-9), at(5)}).Draw(t, "created"),
 				At:        at(now) + diff.Time(rapid.IntRange(0, 1500).Draw(t, "ms")),
 			})
+		}
+		for range rapid.IntRange(0, len(pool)).Draw(t, "missed") {
+			in.Misses = append(in.Misses, diff.Miss{
+				VideoNo: rapid.SampledFrom(pool).Draw(t, "gone"), At: at(now + 2),
+				Sweep: uint32(2*step + rapid.IntRange(1, 2).Draw(t, "sweep")),
+			})
+		}
+		in.Judged = uint32(2*step + 2)
+		in.Release = rapid.Bool().Draw(t, "release")
+		if rapid.Bool().Draw(t, "filters") {
+			in.Filters = &diff.Filters{VideoNos: rapid.SampledFrom([]diff.Time{0, at(now)}).Draw(t, "ignored"), Status: at(now)}
 		}
 		if step >= 2 && rapid.Bool().Draw(t, "complete") {
 			in.SweepComplete = at(now + 2)
@@ -101,6 +112,76 @@ func TestLoadedStateSurvivesTheEngine(t *testing.T) {
 	}
 	w.see(seen("new", "PARSE", 30))
 	same(t, w.state, w.reload().state)
+}
+
+func TestLoadedStateAfterDeletionsIsTheLiveOne(t *testing.T) {
+	w := load(t, newLog(t))
+	w.baseline(seen("quiet", "DONE", 0), seen("told", "UNPARSE", 0), seen("working", "PENDING", 0), seen("back", "FAILED", 0), seen("stays", "DONE", 0))
+	w.see(seen("told", "FAIL", 10))
+	w.see(seen("working", "UPLOADING", 20))
+	w.see(seen("working", "UNPARSE", 25))
+	res := w.gone(40, "quiet", "told", "working", "back")
+	if len(res.Changes) != 4 || w.state.Count(diff.Deleted) != 4 {
+		t.Fatalf("%d changes", len(res.Changes))
+	}
+	again := w.reload()
+	same(t, w.state, again.state)
+	for _, w := range []*world{w, again} { // a note from before a deletion says nothing any more
+		if r, _ := w.state.Get("working"); r.Status != diff.Deleted || r.Version != 1 || r.ChangedAt != at(40) || r.NotedAt != 0 || r.RunStart != 0 {
+			t.Errorf("got %+v", r)
+		}
+	}
+	again.see(seen("back", "UNPARSE", 50))
+	same(t, again.state, again.reload().state)
+	again.gone(70, "back")
+	last := again.reload()
+	same(t, again.state, last.state)
+	if r, _ := last.state.Get("back"); r.Version != 3 || r.Status != diff.Deleted {
+		t.Errorf("got %+v", r)
+	}
+}
+
+func TestDeletionsOfAnotherProcessAreTakenOver(t *testing.T) {
+	l := newLog(t)
+	w := load(t, l)
+	w.baseline(seen("a", "DONE", 0), seen("b", "UNPARSE", 0), seen("c", "DONE", 0))
+	behind := w.reload()
+	w.gone(20, "b")
+	res := behind.decide(diff.Input{Observations: []diff.Observation{seen("b", "PARSE", 5)}})
+	if err := behind.log.Append(t.Context(), source, res); !errors.Is(err, ErrConflict) {
+		t.Fatalf("got %v, want a conflict", err)
+	}
+	state, err := behind.log.Refresh(t.Context(), behind.state, res)
+	must(t, err)
+	same(t, w.state, state)
+	behind.state = state
+	if res := behind.see(seen("b", "PARSE", 5)); len(res.Changes) != 0 {
+		t.Errorf("an observation from before the deletion: %+v", res.Changes)
+	}
+}
+
+func TestFiltersAreReadBack(t *testing.T) {
+	w := load(t, newLog(t))
+	filters := diff.Filters{VideoNos: at(1), Status: at(2), VideoNo: at(3)}
+	w.store(w.decide(diff.Input{Filters: &filters}))
+	if again := w.reload(); again.state.Filters != filters || again.state.BaselineAt != 0 {
+		t.Errorf("got %+v", again.state.Filters)
+	}
+	w.baseline(seen("a", "UNPARSE", 0))
+	if again := w.reload(); again.state.Filters != filters || again.state.BaselineAt != at(0) {
+		t.Errorf("after the baseline %+v", again.state.Filters)
+	}
+	w.store(w.decide(diff.Input{Filters: &diff.Filters{Status: at(9)}}))
+	same(t, w.state, w.reload().state)
+	if res := w.decide(diff.Input{Filters: &diff.Filters{Status: at(9)}}); !res.Empty() {
+		t.Errorf("the same filters again: %+v", res.Meta)
+	}
+	w.store(w.decide(diff.Input{Filters: &diff.Filters{}}))
+	same(t, w.state, w.reload().state)
+	body := stored(t, w.log, "vidbell.state.default.meta")[0].Data
+	if bytes.Contains(body, []byte("filters")) {
+		t.Errorf("filters that are all honoured are written: %s", body)
+	}
 }
 
 func TestSourcesDoNotMix(t *testing.T) {
