@@ -17,7 +17,7 @@ const (
 // absence is what speaks against a live video: that complete sweeps did not show it, and look-ups did not find it. It is kept in
 // memory only, for the few videos that have some.
 type absence struct {
-	first  Time   // of the first miss
+	first  Time   // of the earliest miss
 	last   Time   // of the last one that counted
 	total  int64  // that the last one ended with
 	sweep  uint32 // of the last one, whether it counted or not
@@ -75,7 +75,7 @@ func (r *reconciler) setAbsence(videoNo string, a absence) {
 	r.res.absences[videoNo] = a
 }
 
-// there ends all misses of a video that was seen after the first of them began. An older sighting contradicts none.
+// there ends all misses of a video that was seen when the first of them had begun. An older sighting contradicts none.
 func (r *reconciler) there(videoNo string, at Time) {
 	if len(r.state.absences) == 0 {
 		return
@@ -108,7 +108,7 @@ func (r *reconciler) miss(misses []Miss) {
 
 // and is an absence with one more miss. What has only total counts to prove it counts while they do not move.
 func (r *reconciler) and(a absence, m Miss) absence {
-	a.sweep = m.Sweep
+	a.first, a.sweep = min(a.first, m.At), m.Sweep // the clock may have jumped back between them
 	switch {
 	case a.misses == 0 || a.misses < missesGone && m.Total != a.total:
 		return absence{first: m.At, last: m.At, total: m.Total, sweep: m.Sweep, misses: 1}

@@ -101,6 +101,12 @@ func TestAbsence(t *testing.T) {
 			see [] missed [a b c]
 			see [] missed [a@-1s b@-5s c@-1s] => v1 deleted(b) gone from failed; v1 deleted(a) gone from failed; v1 deleted(c) gone from failed
 		`},
+		{"a sighting between two misses that a clock jumped back between ends both", scriptPolicy, `
+			sweep [a:F b:F]
+			+10m see [] missed [a b]
+			see [] missed [a@-5m b@-5m] => held all 2 agreed 0
+			see [a:F@-4m] => held 1 agreed 0
+		`},
 		{"misses of one cycle are taken sweep by sweep", scriptPolicy, `
 			sweep [a:P b:R c:R]
 			see [] missed [b c]

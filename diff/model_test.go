@@ -143,7 +143,7 @@ func (m *model) cycle(in Input) []string {
 	for _, o := range in.Observations {
 		m.learn(o, believed)
 		m.shown[o.VideoNo] = max(m.shown[o.VideoNo], o.At)
-		if v := m.videos[o.VideoNo]; v != nil && len(v.missed) > 0 && o.At >= v.missed[0].At {
+		if v := m.videos[o.VideoNo]; v != nil && slices.ContainsFunc(v.missed, func(x missed) bool { return o.At >= x.At }) {
 			v.missed = nil
 		}
 	}

@@ -63,7 +63,7 @@ func run(t tb, c chooser) {
 		[]string{"UNPARSE", "PARSE", "DONE", "FAILED", "FAIL", "fail", " parse", "PENDING", "", "WAITING", "waiting", "ERROR", "THINKING"},
 	)
 	l := &aLife{t: t, c: c, words: vocabulary, now: scriptStart, src: newSource(t, DefaultWords(), policy), model: newModel(policy)}
-	if c.choose(8, "in a crowd") == 1 {
+	if c.choose(16, "in a crowd") == 1 {
 		l.gather(pick(c, "crowd", 11, 14, 53))
 	}
 	steps := 1 + c.choose(maxSteps, "steps")
