@@ -54,6 +54,7 @@ type faultJSON struct {
 	Age        string    `json:"age,omitempty"`
 	AsOf       string    `json:"as_of,omitempty"`
 	ServePage  int       `json:"serve_page,omitempty"`
+	Hidden     []string  `json:"hidden,omitempty"`
 	Keep       int       `json:"keep,omitempty"`
 	Delta      int       `json:"delta,omitempty"`
 }
@@ -135,7 +136,7 @@ func (in faultJSON) fault() (Fault, error) {
 		Size:       in.Size,
 		Age:        r.duration("age", in.Age),
 		AsOf:       r.instant("as_of", in.AsOf),
-		ServePage:  in.ServePage, Keep: in.Keep, Delta: in.Delta,
+		ServePage:  in.ServePage, Keep: in.Keep, Delta: in.Delta, Hidden: in.Hidden,
 	}
 	return f, r.err
 }
@@ -146,7 +147,7 @@ func (f Fault) asJSON() faultJSON {
 		Page: f.Page, Namespace: f.Namespace, Account: f.Account, Lane: f.Lane,
 		Code: f.Code, Msg: f.Msg, Minimal: f.Minimal, Integer: f.Integer, HTTPStatus: f.HTTPStatus,
 		RetryAfter: spanText(f.RetryAfter), Delay: spanText(f.Delay), Pause: spanText(f.Pause),
-		Size: f.Size, Age: spanText(f.Age), ServePage: f.ServePage, Keep: f.Keep, Delta: f.Delta,
+		Size: f.Size, Age: spanText(f.Age), ServePage: f.ServePage, Keep: f.Keep, Delta: f.Delta, Hidden: f.Hidden,
 	}
 	if !f.AsOf.IsZero() {
 		out.AsOf = f.AsOf.Format(time.RFC3339Nano)

@@ -54,7 +54,8 @@
 //	                                  once the word is Words.Done
 //	16 no update time                 Video.Life, also of steps After 0 that nobody can see; FaultStale for a replica
 //	                                  that lags by Age or stands still at AsOf
-//	17 silent deletion                Delete, Step.Delete; Add of a known id is a new upload
+//	17 silent deletion                Delete, Step.Delete; Add of a known id is a new upload; FaultHide, of Lane walk, for
+//	                                  listings that leave out what a look-up finds
 //	18 status goes back               Step.Raw, Set, SetLife with any word
 //	19 filters                        video_nos is ignored unless Form2026; Options.IgnoredFilters, StatusFilter,
 //	                                  MaxVideoNos; metadata filters hide what is not parsed

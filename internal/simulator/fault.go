@@ -30,6 +30,7 @@ const (
 	FaultRepeat       FaultKind = "repeat"       // the items of the page before, or of Fault.ServePage
 	FaultShort        FaultKind = "short"        // only the first Fault.Keep items of the page
 	FaultTotal        FaultKind = "total"        // total_count off by Fault.Delta
+	FaultHide         FaultKind = "hide"         // the videos of Fault.Hidden are not shown, and not counted but for Fault.Delta
 	FaultNoID         FaultKind = "no-id"        // the first item has no video_no
 	FaultContradicted FaultKind = "contradicted" // code 0000 and data, but success false and failed true
 )
@@ -64,7 +65,8 @@ type Fault struct {
 	AsOf       time.Time     // of FaultStale, in place of Age
 	ServePage  int           // of FaultRepeat; 0: the page before
 	Keep       int           // of FaultShort
-	Delta      int           // of FaultTotal
+	Delta      int           // of FaultTotal and FaultHide
+	Hidden     []string      // ids, of FaultHide
 }
 
 const defaultHuge = 64 << 20
@@ -97,6 +99,10 @@ func (f Fault) validate() error {
 		}
 	case FaultHTML, FaultReset, FaultHang, FaultEmpty, FaultNullData, FaultHuge, FaultCut, FaultBroken, FaultRepeat,
 		FaultShort, FaultNoID, FaultContradicted:
+	case FaultHide:
+		if len(f.Hidden) == 0 {
+			return fieldError{"Hidden", "give the ids of the videos to hide"}
+		}
 	default:
 		return fieldError{"Kind", fmt.Sprintf("%q is not a kind of fault", f.Kind)}
 	}
@@ -179,8 +185,11 @@ func (f Fault) replaces(p pageView, render renderer) (reply, bool) {
 	}
 }
 
-// spoilQuery turns to another page.
+// spoilQuery turns to another page, or to fewer videos.
 func (f Fault) spoilQuery(q query) query {
+	if f.Kind == FaultHide {
+		q.hidden = f.Hidden
+	}
 	if f.Kind == FaultRepeat {
 		q.page = orElse(f.ServePage, max(1, q.page-1))
 	}
@@ -200,7 +209,7 @@ func (f Fault) spoilPage(p *pageView) {
 	switch f.Kind {
 	case FaultShort:
 		p.videos = p.videos[:min(f.Keep, len(p.videos))]
-	case FaultTotal:
+	case FaultTotal, FaultHide:
 		p.total = max(0, p.total+f.Delta)
 	case FaultNoID:
 		p.firstWithoutID = true

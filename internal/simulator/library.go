@@ -171,17 +171,27 @@ type listing struct {
 
 // list answers a query. Without filters the cost is that of the page; with ids, that of the ids; with a status that is
 // rare, that of those that have it; else one scan.
-func (l *library) list(q query) listing {
+func (l *library) list(q query) listing { return l.page(q.unhidden(l.matches(q)), q) }
+
+func (l *library) matches(q query) []*record {
 	if q.ids != nil {
-		return l.page(l.lookup(q), q)
+		return l.lookup(q)
 	}
 	if shelf := l.byRaw[q.status]; q.status != "" && len(shelf) < len(l.sorted)/rare {
-		return l.page(matching(shelf, q), q)
+		return matching(shelf, q)
 	}
 	if q.selective() {
-		return l.page(l.scan(q), q)
+		return l.scan(q)
 	}
-	return l.page(l.sorted, q)
+	return l.sorted
+}
+
+// unhidden leaves out what a fault hides.
+func (q query) unhidden(records []*record) []*record {
+	if len(q.hidden) == 0 {
+		return records
+	}
+	return slices.DeleteFunc(slices.Clone(records), func(r *record) bool { return slices.Contains(q.hidden, r.video.No) })
 }
 
 func (l *library) scan(q query) []*record {

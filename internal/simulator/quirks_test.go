@@ -325,6 +325,7 @@ func TestFaultsAnswerAsScriptedAndThenAreOver(t *testing.T) {
 		{"an empty list can be a lie", fault{Kind: simulator.FaultEmpty}, 200, `"videos":[],"current_page":1,"page_size":2,"total_count":"0"`},
 		{"the total can be wrong", fault{Kind: simulator.FaultTotal, Delta: 7}, 200, `"total_count":"10"`},
 		{"a page can be short", fault{Kind: simulator.FaultShort}, 200, `"videos":[],"current_page":1,"page_size":2,"total_count":"3"`},
+		{"a video can be left out and not counted", fault{Kind: simulator.FaultHide, Hidden: []string{"hidden"}}, 200, `"total_count":"3"`},
 		{"an item can be without id", fault{Kind: simulator.FaultNoID}, 200, `"cause":"null","video_name"`},
 		{"a success can say that it failed", fault{Kind: simulator.FaultContradicted}, 200, `"success":false,"failed":true}`},
 		{"a slow answer is right", fault{Kind: simulator.FaultSlow, Delay: time.Millisecond}, 200, `"success":true`},
@@ -334,6 +335,9 @@ func TestFaultsAnswerAsScriptedAndThenAreOver(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			sim, url := serve(t, nil)
 			sim.Fill("default", 3)
+			if c.fault.Kind == simulator.FaultHide {
+				sim.Add("default", simulator.Video{No: "hidden", Raw: "PARSE"})
+			}
 			_, healthy := post(t, url, `{"size":2}`)
 			fail(t, sim, c.fault)
 			status, got := post(t, url, `{"size":2}`)

@@ -138,7 +138,8 @@ type query struct {
 	name       string
 	exactName  bool
 	status     string
-	parsed     string // the word of a parsed video where only those match
+	hidden     []string // by a fault
+	parsed     string   // the word of a parsed video where only those match
 }
 
 // query applies the rules of the form. The error is the text of a 0001.
