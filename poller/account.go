@@ -3,6 +3,7 @@ package poller
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -21,14 +22,26 @@ const (
 	slowest = 1.0 / 60
 )
 
-// Account is the quota that the sources of one API key share. Those who wait are served in the order they came, so that of
-// several sources, each with one request at a time, all get the same share. It is safe for concurrent use.
+// Urgency is how soon a request wants to be made. Of those who wait on an account, the most urgent goes first.
+type Urgency int
+
+// What a request may be made for, the most urgent first.
+const (
+	UrgentLookup Urgency = iota // what is known to be moving, or was hinted at
+	UrgentHead                  // what is new
+	UrgentSweep                 // everything else
+	urgencies
+)
+
+// Account is the quota that the sources of one API key share. Of those who wait the most urgent are served first, and among
+// equals in the order they came, so that of several sources, each with one request at a time, all get the same share. It is
+// safe for concurrent use.
 type Account struct {
 	full   float64
 	random func() float64
-	turn   chan struct{} // held by the one whose request is next; the others queue up behind
 
 	mu      sync.Mutex
+	queues  [urgencies][]*waiter
 	rate    float64   // requests a second, at present
 	last    time.Time // when the last request was let through
 	pause   time.Time // no request before
@@ -36,39 +49,99 @@ type Account struct {
 	backoff time.Duration
 }
 
+// waiter is a request that waits for its turn.
+type waiter struct {
+	urgency Urgency
+	first   chan struct{} // of capacity 1: it may have become the one whose turn is next
+}
+
 // NewAccount returns a quota of perSecond requests a second, which must be above 0. Requests are spaced evenly: in any second
 // there is never more than one above the rate.
 func NewAccount(perSecond float64) *Account {
-	return &Account{full: perSecond, rate: perSecond, random: rand.Float64, turn: make(chan struct{}, 1)}
+	return &Account{full: perSecond, rate: perSecond, random: rand.Float64}
 }
 
 // Wait blocks until a request may be made. It returns an error only when ctx ends.
-func (a *Account) Wait(ctx context.Context) error {
+func (a *Account) Wait(ctx context.Context, u Urgency) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	w := a.enter(u)
+	defer a.leave(w)
+	for {
+		// Asked again after each wait: a throttle, or somebody more urgent, may have come meanwhile.
+		d, next := a.try(w, time.Now())
+		if next && d <= 0 {
+			return nil
+		}
+		if err := w.wait(ctx, d, next); err != nil {
+			return err
+		}
+	}
+}
+
+// wait returns when the turn may have come: after d for the one who is next, else when told.
+func (w *waiter) wait(ctx context.Context, d time.Duration, next bool) error {
+	var due <-chan time.Time
+	if next {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		due = t.C
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case a.turn <- struct{}{}:
+	case <-due:
+	case <-w.first:
 	}
-	defer func() { <-a.turn }()
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		// Asked again after each wait: a throttle may have come meanwhile.
-		d := a.take(time.Now())
-		if d <= 0 {
-			return nil
-		}
-		if err := sleep(ctx, d); err != nil {
-			return err
+	return nil
+}
+
+func (a *Account) enter(u Urgency) *waiter {
+	w := &waiter{urgency: u, first: make(chan struct{}, 1)}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.queues[u] = append(a.queues[u], w)
+	return w
+}
+
+// leave takes a waiter out, and tells the one whose turn is next.
+func (a *Account) leave(w *waiter) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	q := a.queues[w.urgency]
+	if i := slices.Index(q, w); i >= 0 {
+		a.queues[w.urgency] = slices.Delete(q, i, i+1)
+	}
+	if next := a.next(); next != nil {
+		select {
+		case next.first <- struct{}{}:
+		default: // told already
 		}
 	}
+}
+
+func (a *Account) next() *waiter {
+	for _, q := range a.queues {
+		if len(q) > 0 {
+			return q[0]
+		}
+	}
+	return nil
+}
+
+// try lets a waiter through if its turn has come, or returns how long the turn takes to come and whether it is next.
+func (a *Account) try(w *waiter, now time.Time) (time.Duration, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.next() != w {
+		return 0, false
+	}
+	return a.take(now), true
 }
 
 // take lets a request through now, or returns how long it has to wait.
 func (a *Account) take(now time.Time) time.Duration {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	var wait time.Duration
 	if !a.last.IsZero() {
 		wait = time.Duration(float64(time.Second)/a.rate) - now.Sub(a.last)

@@ -50,7 +50,7 @@ func TestNoSecondEverSeesMoreThanTheRateAndOne(t *testing.T) {
 				for range 1 + random.IntN(20) {
 					r := rand.New(rand.NewPCG(random.Uint64(), 2))
 					wg.Go(func() {
-						for a.Wait(ctx) == nil {
+						for a.Wait(ctx, UrgentHead) == nil {
 							p.note()
 							if a.Rate() > full {
 								t.Errorf("rate %v above %v", a.Rate(), full)
@@ -84,7 +84,7 @@ func TestAnUndisturbedAccountUsesAllOfItsRate(t *testing.T) {
 		a := NewAccount(5)
 		start := time.Now()
 		for range 101 {
-			if err := a.Wait(t.Context()); err != nil {
+			if err := a.Wait(t.Context(), UrgentHead); err != nil {
 				t.Fatal(err)
 			}
 			a.Answered()
@@ -98,14 +98,14 @@ func TestAnUndisturbedAccountUsesAllOfItsRate(t *testing.T) {
 func TestWaitersAreServedInTheOrderTheyCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := NewAccount(1)
-		_ = a.Wait(t.Context()) // from now on everybody has to wait
+		_ = a.Wait(t.Context(), UrgentHead) // from now on everybody has to wait
 		var mu sync.Mutex
 		var order []int
 		var wg sync.WaitGroup
 		for i := range 10 {
 			wg.Go(func() {
 				for range 3 {
-					if a.Wait(t.Context()) == nil {
+					if a.Wait(t.Context(), UrgentHead) == nil {
 						mu.Lock()
 						order = append(order, i)
 						mu.Unlock()
@@ -126,14 +126,14 @@ func TestWaitersAreServedInTheOrderTheyCame(t *testing.T) {
 func TestAWaiterThatGivesUpLeavesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := NewAccount(0.1)
-		if err := a.Wait(t.Context()); err != nil {
+		if err := a.Wait(t.Context(), UrgentHead); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		for range 5 {
 			wg.Go(func() {
-				if err := a.Wait(ctx); err == nil {
+				if err := a.Wait(ctx, UrgentHead); err == nil {
 					t.Error("let through")
 				}
 			})
@@ -142,10 +142,10 @@ func TestAWaiterThatGivesUpLeavesTheQueue(t *testing.T) {
 		cancel()
 		wg.Wait()
 		start := time.Now()
-		if err := a.Wait(t.Context()); err != nil || time.Since(start) != 10*time.Second {
+		if err := a.Wait(t.Context(), UrgentHead); err != nil || time.Since(start) != 10*time.Second {
 			t.Errorf("waited %s, %v", time.Since(start), err)
 		}
-		if err := a.Wait(ctx); err == nil {
+		if err := a.Wait(ctx, UrgentHead); err == nil {
 			t.Error("a context that has ended was let through")
 		}
 	})
@@ -160,7 +160,7 @@ func TestRetryAfterIsObeyedUpToItsCap(t *testing.T) {
 			a.Throttled(asked)
 			a.Throttled(time.Second) // a shorter one does not shorten it
 			start := time.Now()
-			if err := a.Wait(t.Context()); err != nil {
+			if err := a.Wait(t.Context(), UrgentHead); err != nil {
 				t.Fatal(err)
 			}
 			if got := time.Since(start); got != want {
@@ -173,13 +173,13 @@ func TestRetryAfterIsObeyedUpToItsCap(t *testing.T) {
 func TestAThrottleReachesThoseWhoAlreadyWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := NewAccount(1)
-		_ = a.Wait(t.Context())
+		_ = a.Wait(t.Context(), UrgentHead)
 		start := time.Now()
 		var p passes
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {
-				if a.Wait(t.Context()) == nil {
+				if a.Wait(t.Context(), UrgentHead) == nil {
 					p.note()
 				}
 			})

@@ -30,7 +30,7 @@ func (r *runner) baseline(ctx context.Context) error {
 		if w.ended && r.baselineCounts(w) {
 			complete = diff.TimeOf(page.StartedAt)
 		}
-		if _, err := r.commit(ctx, page, w.number, complete); err != nil {
+		if _, err := r.commitPage(ctx, page, w.number, complete); err != nil {
 			return err
 		}
 		if r.sweep != w { // another process has completed the baseline

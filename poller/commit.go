@@ -3,6 +3,7 @@ package poller
 import (
 	"context"
 	"errors"
+	"path"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,10 +22,14 @@ const (
 	stopGrace = 5 * time.Second
 )
 
-// commit reconciles one page and stores what it says. It holds on through conflicts and an engine that is away, and returns
-// an error only when told to stop or when the stored state cannot be read.
-func (r *runner) commit(ctx context.Context, page memories.Page, number uint32, complete diff.Time) (*diff.Result, error) {
-	in := diff.Input{Observations: observations(page), Sweep: number, SweepComplete: complete}
+// commitPage takes in what a page shows. number is that of the sweep for which its sightings count; 0 is none.
+func (r *runner) commitPage(ctx context.Context, page memories.Page, number uint32, complete diff.Time) (*diff.Result, error) {
+	return r.commit(ctx, diff.Input{Observations: r.observations(page), Sweep: number, SweepComplete: complete})
+}
+
+// commit reconciles what was seen and stores what it says. It holds on through conflicts and an engine that is away, and
+// returns an error only when told to stop or when the stored state cannot be read.
+func (r *runner) commit(ctx context.Context, in diff.Input) (*diff.Result, error) {
 	for tries := 0; ; tries++ {
 		res := diff.Reconcile(r.state, in, r.policy())
 		if res.Empty() {
@@ -67,7 +72,7 @@ func (r *runner) catchUp(ctx context.Context, res *diff.Result, err error, tries
 		r.log.Debug("the log has moved on, deciding again", zap.Error(err))
 		return r.refresh(ctx, res)
 	}
-	r.held(err)
+	r.away(err)
 	if err := sleep(ctx, holdFor(tries)); err != nil {
 		return err
 	}
@@ -81,7 +86,9 @@ func holdFor(tries int) time.Duration {
 
 // refresh brings the state up to date after a conflict.
 func (r *runner) refresh(ctx context.Context, res *diff.Result) error {
+	r.mu.Lock()
 	state, err := r.poller.store.Refresh(ctx, r.state, res)
+	r.mu.Unlock()
 	switch {
 	case err == nil:
 		r.adopt(state)
@@ -91,7 +98,7 @@ func (r *runner) refresh(ctx context.Context, res *diff.Result) error {
 	case errors.Is(err, ErrUnreadable):
 		return err
 	}
-	r.held(err)
+	r.away(err)
 	return r.load(ctx)
 }
 
@@ -108,7 +115,7 @@ func (r *runner) load(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}
-		r.held(err)
+		r.away(err)
 		if err := sleep(ctx, holdFor(tries)); err != nil {
 			return err
 		}
@@ -120,7 +127,10 @@ func (r *runner) adopt(state *diff.State) {
 	if state == r.state {
 		return
 	}
+	r.mu.Lock()
 	r.state = state
+	r.mu.Unlock()
+	r.flight.forget()
 	if r.sweep != nil && r.state.BaselineAt != 0 {
 		r.endSweep(outcomePartial, "the state was loaded again")
 	}
@@ -129,7 +139,9 @@ func (r *runner) adopt(state *diff.State) {
 // follow takes over what another process wrote meanwhile. While the engine is away there is nothing to take over, and an append
 // would wait for it.
 func (r *runner) follow(ctx context.Context) error {
+	r.mu.Lock() // hints ask which videos are known
 	state, err := r.poller.store.Follow(ctx, r.state)
+	r.mu.Unlock()
 	switch {
 	case err == nil:
 		r.adopt(state)
@@ -145,7 +157,10 @@ func (r *runner) follow(ctx context.Context) error {
 // applied moves the state and tells what happened.
 func (r *runner) applied(in diff.Input, res *diff.Result) {
 	before, _ := r.Words.Parse(r.state.Evidence)
+	r.mu.Lock()
 	r.state.Apply(res)
+	r.mu.Unlock()
+	r.flight.took(r.state, in, res)
 	r.released()
 	now := time.Now()
 	for _, c := range res.Changes {
@@ -162,8 +177,8 @@ func (r *runner) applied(in diff.Input, res *diff.Result) {
 	}
 }
 
-// held logs that the engine is away.
-func (r *runner) held(err error) {
+// away logs that the engine is away.
+func (r *runner) away(err error) {
 	now := time.Now()
 	if r.holding.IsZero() {
 		r.holding = now
@@ -183,15 +198,27 @@ func (r *runner) released() {
 	r.holds.over()
 }
 
-// observations stamps the videos of a page with the start of its request.
-func observations(page memories.Page) []diff.Observation {
-	obs := make([]diff.Observation, len(page.Videos))
+// observations stamps the videos of a page with the start of its request. What the source does not watch is left out.
+func (r *runner) observations(page memories.Page) []diff.Observation {
+	obs := make([]diff.Observation, 0, len(page.Videos))
 	at := diff.TimeOf(page.StartedAt)
-	for i, v := range page.Videos {
-		obs[i] = diff.Observation{
+	for _, v := range page.Videos {
+		if !r.watches(v.Name) {
+			continue
+		}
+		obs = append(obs, diff.Observation{
 			VideoNo: v.VideoNo, Name: v.Name, Raw: v.RawStatus, Cause: v.Cause, Duration: v.Duration, Size: v.Size,
 			CreatedAt: diff.TimeOf(v.CreatedAt), At: at,
-		}
+		})
 	}
 	return obs
+}
+
+// watches reports whether a video of this name belongs to the source.
+func (r *runner) watches(name string) bool {
+	if r.VideoName == "" {
+		return true
+	}
+	ok, err := path.Match(r.VideoName, name)
+	return ok && err == nil // the pattern was checked at the start
 }

@@ -4,11 +4,18 @@
 //
 //   - Until the baseline is complete: the walk through all pages, with all the quota that is free. What it learns is stored
 //     page by page, so that a restart does not forget what was already seen in processing.
-//   - Then the head: page 1, and on while a page brings videos that are new or in flight, up to a bound. A head that was cut
-//     off by the bound in the middle of new videos begins a sweep there.
+//   - Then the head: page 1, and on while a page brings videos that are new, up to a bound. A head that was cut off by the
+//     bound in the middle of new videos begins a sweep there.
+//   - Then what is in flight: the videos held as processing that the head did not show, by the means that takes the fewest
+//     requests of those that the platform honours: sets of ids, a listing by status, one id after the other. What leaves the
+//     listing by status has finished or is gone: a look-up by id tells.
 //   - Then the sweep: the pages after the head, a few a tick, so that a walk through everything takes about the sweep
 //     interval, but with no more than a quarter of the account's quota, shared by the account's sources. A library that the
 //     head shows whole is swept by every tick.
+//   - Then the suspects: what a complete sweep did not show, looked up by id.
+//
+// So a poll costs what is in flight, not what is in the library: a head, a look-up for each hundred videos in flight, and the
+// sweep's share.
 //
 // A tick begins one interval after the one before began; one that takes longer is followed by the next at once, and what was
 // missed is not made up for.
@@ -20,6 +27,22 @@
 // change, and the other takes it over at its next tick. A page that fails is no news of any kind: the walk it belongs to goes
 // on with the same page in the next tick.
 //
+// # Filters
+//
+// Nothing promises that the platform applies a filter. Every answer to one must hold nothing but what was asked for, and count
+// no more; a set of ids carries a witness, a video that a listing has just shown, and without it the answer proves no absence.
+// One id alone proves an absence once the filter has shown some other video, that day. A filter that is ignored, refused or
+// leaves out what is there is noted in the source's stored state and not used for a day. What an answer shows is news
+// all the same: a sighting is a sighting.
+//
+// A listing whose first pages are not newest first, three times in a row, has no head: then the sweep takes all of the quota.
+//
+// # Hints
+//
+// [Poller.Hint] says that a video may have moved, on the word of somebody who need not tell the truth. The sources that know it
+// look it up at once, within half of their quota; where nobody knows it, a few look at their first page. It brings the next tick
+// nearer, and makes no event.
+//
 // # What a sweep proves
 //
 // A sweep is complete when every page arrived, the end was a real one (an empty page, or a short one at which the walk has
@@ -27,7 +50,14 @@
 // differs from what was seen by more than uploads and deletions meanwhile can explain is a mismatch; it is counted, and three
 // in a row degrade the source.
 //
-// A listing that is empty while videos are known proves nothing. It is no sweep and no news; three in a row degrade the source.
+// What a complete sweep did not show, though it was known before, is suspected: it is looked up in the same tick, as far as
+// the quota for look-ups reaches, and package diff decides when all suspects of the sweep are. Two misses in two sweeps are a
+// deletion; many at once are held back, the source is degraded (mass_deletion), and sweeps are judged once a sweep interval,
+// until three more agree or the operator says so ([Poller.Release]). Where no look-up is honoured, a sweep that saw as many
+// videos as the platform counts stands for one, if the next counts the same.
+//
+// A listing that is empty while videos are known proves nothing. It is no sweep and no news; three in a row degrade the source
+// (empty), and only then are the videos looked up. A source that never showed a video is degraded after a day.
 //
 // A baseline needs a walk to a real end that shows at least as many videos as the platform counted when the walk began; a walk
 // that shows fewer is walked again, up to [Source.BaselineRetries] walks, and then believed. What came while it walked may be
@@ -37,8 +67,8 @@
 //
 // # Quota
 //
-// All requests of all sources that share an API key pass one [Account], first come, first served, evenly spaced at the
-// configured rate. A throttle, in whatever form, halves the rate and pauses the account for what the platform asks (at most
+// All requests of all sources that share an API key pass one [Account], evenly spaced at the configured rate: look-ups first,
+// then heads, then sweeps, and among equals in the order they came, so that a big library cannot starve a small one. A throttle, in whatever form, halves the rate and pauses the account for what the platform asks (at most
 // five minutes) or a doubling backoff with full jitter; quiet time brings the rate back, never above what is configured. A
 // throttled page is asked for again in place. A refused key, used up credits or a disabled account stop the lanes of a source
 // that meets them: it probes once a minute.
@@ -53,6 +83,7 @@
 //
 // # What is not promised
 //
-// A video in flight that lies behind pages without any is seen by the next sweep, not by the next tick. Absence is not judged:
-// no video is ever reported as deleted here.
+// A video that was settled and moves again, far from the head, is seen by the next sweep. Where the platform honours no filter
+// at all, so is every video behind the head. A deletion is told after two sweeps at the earliest, and a restart starts the
+// count of misses again.
 package poller

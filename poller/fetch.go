@@ -15,12 +15,28 @@ import (
 type lane string
 
 const (
-	laneHead     lane = "head"
-	laneSweep    lane = "sweep"
-	laneBaseline lane = "baseline"
+	laneHead     lane = "head"      // what is new
+	laneFlight   lane = "in_flight" // what is known to be in processing
+	laneHint     lane = "hint"      // what the platform, or somebody who knows the secret, says has moved
+	laneSuspect  lane = "suspect"   // what a sweep did not show
+	laneSweep    lane = "sweep"     // everything
+	laneBaseline lane = "baseline"  // everything, for the first time
 )
 
-func lanesOf() []lane { return []lane{laneHead, laneSweep, laneBaseline} }
+func lanesOf() []lane {
+	return []lane{laneHead, laneFlight, laneHint, laneSuspect, laneSweep, laneBaseline}
+}
+
+func (l lane) urgency() Urgency {
+	switch l {
+	case laneFlight, laneHint, laneSuspect:
+		return UrgentLookup
+	case laneHead:
+		return UrgentHead
+	default:
+		return UrgentSweep
+	}
+}
 
 const (
 	// maxTries bounds the requests for one page that fails; maxThrottles those for one that is throttled.
@@ -32,8 +48,8 @@ const (
 )
 
 // fetch asks for one page, again where asking again may help. Every request, failed or not, passes the account's quota.
-func (r *runner) fetch(ctx context.Context, l lane, n int) (memories.Page, error) {
-	q := memories.Query{UniqueID: r.UniqueID, Page: n, Size: r.PageSize}
+func (r *runner) fetch(ctx context.Context, l lane, q memories.Query) (memories.Page, error) {
+	q.UniqueID = r.UniqueID
 	pause, start := retryMin, time.Now()
 	for failures, throttles := 0, 0; ; {
 		page, err := r.request(ctx, l, q)
@@ -53,7 +69,7 @@ func (r *runner) fetch(ctx context.Context, l lane, n int) (memories.Page, error
 		if !memories.Retryable(err) || failures >= maxTries {
 			return memories.Page{}, fmt.Errorf("poll %s: %w", r.Name, err)
 		}
-		r.log.Debug("page failed, trying again", zap.Int("page", n), zap.Error(err))
+		r.log.Debug("page failed, trying again", zap.String("lane", string(l)), zap.Int("page", q.Page), zap.Error(err))
 		if err := sleep(ctx, max(retryAfter(err), jittered(pause, r.poller.random()))); err != nil {
 			return memories.Page{}, err
 		}
@@ -76,7 +92,7 @@ func retryAfter(err error) time.Duration {
 
 // request makes one request within the quota.
 func (r *runner) request(ctx context.Context, l lane, q memories.Query) (memories.Page, error) {
-	if err := r.Account.Wait(ctx); err != nil {
+	if err := r.Account.Wait(ctx, l.urgency()); err != nil {
 		return memories.Page{}, err
 	}
 	page, err := r.Lister.List(ctx, q)
@@ -84,6 +100,7 @@ func (r *runner) request(ctx context.Context, l lane, q memories.Query) (memorie
 		return memories.Page{}, ctx.Err()
 	}
 	class := memories.ClassOf(err)
+	r.asked[l]++
 	r.poller.metrics.request(r.Name, l, class)
 	switch class {
 	case "":

@@ -3,6 +3,7 @@ package poller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,7 +18,8 @@ type Reason string
 // The reasons beside the classes of package memories.
 const (
 	ReasonCountMismatch Reason = "count_mismatch" // three sweeps in a row disagree with the platform's total count
-	ReasonEmpty         Reason = "empty"          // three sweeps in a row show none of the videos that are known
+	ReasonEmpty         Reason = "empty"          // nothing is listed, though videos are known or a day has gone by
+	ReasonDeletions     Reason = "mass_deletion"  // many videos are gone at once; their deletion is held back
 	ReasonListing       Reason = "listing"        // pages arrive but make no whole: repeated, endless, another than asked for
 )
 
@@ -43,6 +45,8 @@ type Reporter interface {
 const (
 	// troubleAfter is how many ticks must fail in a row before a source is degraded.
 	troubleAfter = 3
+	// bareFor is after how long a source that never showed a video is worth a notice: a misspelt namespace answers like this.
+	bareFor = 24 * time.Hour
 	// doubtsAfter is how many complete sweeps in a row must be doubtful before a source is degraded.
 	doubtsAfter = 3
 )
@@ -59,6 +63,9 @@ type health struct {
 	doubts     int  // sweeps in a row that were doubtful
 	doubt      Reason
 	doubtSince time.Time
+	held       int // deletions held back
+	heldSince  time.Time
+	bare       time.Time // since when a source that never showed a video is watched; zero for others
 
 	told  Report // the newest report that was stored
 	knows bool   // told is true
@@ -101,6 +108,17 @@ func (h *health) judge(doubt Reason) {
 
 func (h *health) trust() { h.doubts, h.doubt = 0, "" }
 
+// emptied reports whether the listing has been empty for long, though videos are known.
+func (h *health) emptied() bool { return h.doubt == ReasonEmpty && h.doubts >= doubtsAfter }
+
+// holds notes how many deletions are held back.
+func (h *health) holds(videos int) {
+	if h.held == 0 {
+		h.heldSince = time.Now()
+	}
+	h.held = videos
+}
+
 // shown notes a listing that was not empty.
 func (h *health) shown() {
 	h.listed = true
@@ -124,6 +142,16 @@ func (h *health) verdict() Report {
 		return Report{Reason: h.reason, Detail: h.detail, Since: diff.TimeOf(h.since)}
 	case h.doubts >= doubtsAfter:
 		return Report{Reason: h.doubt, Detail: doubtText(h.doubt), Since: diff.TimeOf(h.doubtSince)}
+	case h.held > 0:
+		return Report{
+			Reason: ReasonDeletions, Detail: fmt.Sprintf("%d videos are gone at once, their deletion is held back", h.held),
+			Since: diff.TimeOf(h.heldSince),
+		}
+	case !h.bare.IsZero() && time.Since(h.bare) >= bareFor:
+		return Report{
+			Reason: ReasonEmpty, Detail: "no video was ever listed here; if there should be some, check the name of the namespace",
+			Since: diff.TimeOf(h.bare),
+		}
 	default:
 		return Report{}
 	}
@@ -154,6 +182,8 @@ func (h *health) news() (Report, bool) {
 // restart nothing was seen yet.
 func (h *health) disproved(told Reason) bool {
 	switch told {
+	case ReasonDeletions:
+		return h.judged && h.held == 0
 	case ReasonCountMismatch:
 		return h.judged && h.doubts == 0
 	case ReasonEmpty:
@@ -166,6 +196,7 @@ func (h *health) disproved(told Reason) bool {
 // afterTick logs what went wrong, without repeating itself, and reports what the world should know.
 func (r *runner) afterTick(ctx context.Context, err error) {
 	h := &r.health
+	h.bare = r.bareSince()
 	if err == nil {
 		h.well()
 	} else {
@@ -180,6 +211,14 @@ func (r *runner) afterTick(ctx context.Context, err error) {
 	if rep, ok := h.news(); ok {
 		r.report(ctx, rep)
 	}
+}
+
+// bareSince is the time of the baseline of a source that never showed a video.
+func (r *runner) bareSince() time.Time {
+	if r.state.Len() > 0 {
+		return time.Time{}
+	}
+	return r.state.BaselineAt.Time()
 }
 
 // recall learns what was last reported: at start, and after a report that may or may not have been stored.

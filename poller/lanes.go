@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"vidbell/diff"
+	"vidbell/poller/memories"
 )
 
 const (
@@ -14,8 +15,33 @@ const (
 	sweepShare = 0.25
 )
 
-// lanes walks the head, then some pages of the sweep.
+// lanes makes one tick's requests: what is new, what is in flight, a part of the walk through everything, and what that did not
+// show. An error ends the tick.
 func (r *runner) lanes(ctx context.Context) (changed bool, err error) {
+	r.budget = r.tickBudget()
+	r.flight.align(r.state)
+	for _, lane := range []func(context.Context) (bool, error){r.headLane, r.flightLane, r.sweepLane, r.judgeLane} {
+		moved, err := lane(ctx)
+		changed = changed || moved
+		if err != nil {
+			return changed, err
+		}
+	}
+	return changed, nil
+}
+
+// tickBudget is how many requests by id or status a tick may make: what the account allows this source in an interval, less
+// the head and the sweep.
+func (r *runner) tickBudget() int {
+	quota := r.Account.Rate() * r.schedule.interval().Seconds() / float64(r.sharers)
+	return max(1, int(quota*(1-sweepShare))-1)
+}
+
+// headLane walks the head and decides what becomes of the sweep. A listing in another order has no head.
+func (r *runner) headLane(ctx context.Context) (changed bool, err error) {
+	if r.order.other && r.state.Len() > r.PageSize {
+		return false, nil
+	}
 	w := r.nextSweep()
 	if r.sweep != nil {
 		w.number = r.sweep.number // its sightings count for the sweep under way
@@ -24,8 +50,8 @@ func (r *runner) lanes(ctx context.Context) (changed bool, err error) {
 	switch {
 	case err != nil:
 		return changed, err
-	case w.unique == 0 && w.skipped == 0 && r.state.Len() > r.state.Count(diff.Deleted):
-		r.health.judge(ReasonEmpty) // no sweep to go by, and none to be given up for it
+	case w.unique == 0 && w.skipped == 0 && r.live() > 0:
+		r.emptyListing(w)
 		return changed, nil
 	}
 	r.health.shown()
@@ -33,35 +59,44 @@ func (r *runner) lanes(ctx context.Context) (changed bool, err error) {
 	case w.ended: // the head showed everything
 		r.sweepFrom(w)
 		r.completeSweep()
-		return changed, nil
 	case cut, r.sweep == nil && !time.Now().Before(r.sweepDue): // there is more where that came from
 		r.sweepFrom(w)
-	case r.sweep == nil:
-		return changed, nil
 	}
-	more, err := r.continueSweep(ctx)
-	return changed || more, err
+	return changed, nil
+}
+
+// live is the number of videos that are not known to be gone.
+func (r *runner) live() int { return r.state.Len() - r.state.Count(diff.Deleted) }
+
+// emptyListing doubts a listing that shows none of the videos that are known. It is no sweep to go by, and none is given up for
+// it; only when it lasts are the videos asked for one by one.
+func (r *runner) emptyListing(w *sweep) {
+	r.health.judge(ReasonEmpty)
+	r.witnesses = nil
+	if r.health.emptied() {
+		w.number = r.sweeps // nothing was seen under it
+		r.suspect(w, false)
+	}
 }
 
 // sweepFrom makes a head walk the sweep, in place of one under way: it began later and read the first pages.
 func (r *runner) sweepFrom(w *sweep) {
 	if r.sweep != nil {
 		r.endSweep(outcomePartial, "began anew")
-		w.number = r.sweeps
+		w.heir = true // what it has seen counts under the number of the other
 	}
 	r.sweep = w
 }
 
-// head reads page 1, and on while a page brings videos that are new or in flight. cut says that it was stopped at its bound
-// while there was still something new.
+// head reads page 1, and on while a page brings videos that are new. cut says that it was stopped at its bound while there was
+// still something new.
 func (r *runner) head(ctx context.Context, w *sweep) (changed, cut bool, err error) {
-	shown := 0
 	for range maxHead {
 		page, err := r.nextPage(ctx, laneHead, w)
 		if err != nil {
 			return changed, false, err
 		}
-		res, err := r.commit(ctx, page, w.number, 0)
+		res, err := r.commitPage(ctx, page, w.number, 0)
 		if err != nil {
 			return changed, false, err
 		}
@@ -70,34 +105,42 @@ func (r *runner) head(ctx context.Context, w *sweep) (changed, cut bool, err err
 		if r.sweep != nil {
 			r.sweep.news += res.New
 		}
-		shown += stillInFlight(res)
-		if w.ended || res.New == 0 && (res.InFlight == 0 || shown >= r.state.InFlight()) {
+		if w.ended || res.New == 0 {
 			return changed, false, nil
 		}
 	}
 	return changed, cut, nil
 }
 
-// stillInFlight is how many videos of a page are in flight after it was committed.
-func stillInFlight(res *diff.Result) int {
-	n := res.InFlight
-	for _, c := range res.Changes {
-		if c.Record.Status.Settled() && c.From != diff.None {
-			n--
-		}
+// glance reads page 1 out of turn.
+func (r *runner) glance(ctx context.Context) error {
+	page, err := r.ask(ctx, laneHint, memories.Query{Page: 1, Size: r.PageSize})
+	if err != nil {
+		return err
 	}
-	return n
+	res, err := r.commitPage(ctx, page, r.sweepNumber(), 0)
+	if err == nil && r.sweep != nil {
+		r.sweep.news += res.New
+	}
+	return err
 }
 
-// continueSweep reads the next pages of the walk, as many as keep it on time and within its share of the quota.
-func (r *runner) continueSweep(ctx context.Context) (changed bool, err error) {
+// sweepLane reads the next pages of the walk, as many as keep it on time and within its share of the quota. Where the listing
+// has no head, it is walked without a pause.
+func (r *runner) sweepLane(ctx context.Context) (changed bool, err error) {
+	if r.sweep == nil && r.order.other && r.state.Len() > r.PageSize {
+		r.sweep = r.nextSweep()
+	}
+	if r.sweep == nil {
+		return false, nil
+	}
 	w := r.sweep
 	for range r.sweepPages() {
 		page, err := r.nextPage(ctx, laneSweep, w)
 		if err != nil {
 			return changed, err
 		}
-		res, err := r.commit(ctx, page, w.number, 0)
+		res, err := r.commitPage(ctx, page, w.number, 0)
 		if err != nil {
 			return changed, err
 		}
@@ -116,13 +159,16 @@ func (r *runner) continueSweep(ctx context.Context) (changed bool, err error) {
 
 // sweepPages is this tick's part of the walk.
 func (r *runner) sweepPages() int {
-	interval := max(r.schedule.now, r.PollInterval)
+	interval := r.schedule.interval()
+	if r.order.other {
+		return max(1, int(interval.Seconds()*r.Account.Rate()/float64(r.sharers)))
+	}
 	pages := max(r.sweep.expectedPages(r.PageSize, r.state.Len()), 1)
 	wanted := 1 + int(float64(pages)*float64(interval)/float64(r.SweepInterval))
 	return r.share.spend(wanted, r.polled, interval, r.Account.Rate()*sweepShare/float64(r.sharers))
 }
 
-// share is what a source's sweep has saved of its part of the quota, in requests.
+// share is what a lane has saved of its part of the quota, in requests.
 type share struct {
 	saved float64
 	since time.Time

@@ -28,6 +28,13 @@ type metrics struct {
 	degraded   *prometheus.GaugeVec
 	lastPoll   *prometheus.GaugeVec
 	detection  *prometheus.HistogramVec
+
+	off      *prometheus.GaugeVec
+	held     *prometheus.GaugeVec
+	suspects *prometheus.GaugeVec
+	filters  *prometheus.GaugeVec
+	order    *prometheus.GaugeVec
+	meaning  *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -76,6 +83,24 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "vidbell_detection_latency_seconds", Help: "From the start of the request that showed a change to the change stored in the log.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
 		}, []string{"source"}),
+		off: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_sweep_count_difference", Help: "Videos that the last complete sweep saw more, or fewer, than the platform counts.",
+		}, []string{"source"}),
+		held: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_deletions_held", Help: "Videos whose deletion is held back, since many are gone at once.",
+		}, []string{"source"}),
+		suspects: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_suspects", Help: "Videos that a complete sweep did not show and that wait to be looked up.",
+		}, []string{"source"}),
+		filters: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_filter_honoured", Help: "0 while the platform is known to ignore a filter or to answer it wrong.",
+		}, []string{"source", "filter"}),
+		order: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_listing_newest_first", Help: "0 while the listing is in another order, so that it has no head to poll.",
+		}, []string{"source"}),
+		meaning: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_parse_meaning", Help: "1 for what the word PARSE is taken to mean: done, processing, or unknown while it is held.",
+		}, []string{"source", "meaning"}),
 	}
 }
 
@@ -109,6 +134,16 @@ func (m *metrics) addSource(name string, a *Account) {
 	m.degraded.WithLabelValues(name)
 	m.detection.WithLabelValues(name)
 	m.rate.WithLabelValues(name).Set(a.Rate())
+	for _, v := range []*prometheus.GaugeVec{m.off, m.held, m.suspects} {
+		v.WithLabelValues(name)
+	}
+	for _, f := range filters() {
+		m.filters.WithLabelValues(name, string(f)).Set(1)
+	}
+	for _, st := range parseMeanings() {
+		m.meaning.WithLabelValues(name, st.String())
+	}
+	m.order.WithLabelValues(name).Set(1)
 }
 
 func (m *metrics) request(source string, l lane, class memories.Class) {
@@ -156,11 +191,37 @@ func (m *metrics) state(source string, s Status) {
 		m.videos.WithLabelValues(source, st.String()).Set(float64(n))
 	}
 	m.rate.WithLabelValues(source).Set(s.Rate)
-	m.degraded.WithLabelValues(source).Set(0)
-	if s.Degraded != "" {
-		m.degraded.WithLabelValues(source).Set(1)
-	}
+	m.degraded.WithLabelValues(source).Set(flag(s.Degraded != ""))
+	m.lanes(source, s)
 	if s.LastError == "" && !s.NextPoll.IsZero() { // a tick has ended
 		m.lastPoll.WithLabelValues(source).Set(float64(s.LastPoll.UnixMilli()) / 1e3)
 	}
+}
+
+// lanes shows what lanes and sweeps are doing.
+func (m *metrics) lanes(source string, s Status) {
+	off := int64(0)
+	if s.Mismatch != nil {
+		off = s.Mismatch.Seen - s.Mismatch.Counted
+	}
+	m.off.WithLabelValues(source).Set(float64(off))
+	m.held.WithLabelValues(source).Set(float64(s.Held.Videos))
+	m.suspects.WithLabelValues(source).Set(float64(s.Suspects))
+	m.order.WithLabelValues(source).Set(flag(s.NewestFirst))
+	for f, state := range s.Filters {
+		m.filters.WithLabelValues(source, f).Set(flag(state != FilterIgnored))
+	}
+	for _, st := range parseMeanings() {
+		m.meaning.WithLabelValues(source, st.String()).Set(flag(s.Parse == st.String()))
+	}
+}
+
+// parseMeanings lists what PARSE can mean.
+func parseMeanings() []diff.Status { return []diff.Status{diff.Unknown, diff.Processing, diff.Done} }
+
+func flag(on bool) float64 {
+	if on {
+		return 1
+	}
+	return 0
 }

@@ -36,14 +36,17 @@ func TestEverySeriesIsThereFromTheStartAtZero(t *testing.T) {
 			series[f.GetName()] = len(f.GetMetric())
 			for _, m := range f.GetMetric() {
 				v := m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-				if want := map[bool]float64{true: 3}[strings.HasSuffix(f.GetName(), "rate_limit")]; v != want {
+				want := map[string]float64{
+					"vidbell_poll_rate_limit": 3, "vidbell_filter_honoured": 1, "vidbell_listing_newest_first": 1,
+				}[f.GetName()]
+				if v != want {
 					t.Errorf("%s starts at %v", f.GetName(), v)
 				}
 			}
 		}
 		for name, want := range map[string]int{
 			"vidbell_polls_total":                           2,
-			"vidbell_poll_requests_total":                   3 * (len(memories.Classes()) + 1),
+			"vidbell_poll_requests_total":                   6 * (len(memories.Classes()) + 1),
 			"vidbell_sweeps_total":                          3,
 			"vidbell_sweep_last_complete_timestamp_seconds": 1,
 			"vidbell_sweep_count_mismatches_total":          1,
@@ -56,6 +59,12 @@ func TestEverySeriesIsThereFromTheStartAtZero(t *testing.T) {
 			"vidbell_source_degraded":                       1,
 			"vidbell_poll_last_success_timestamp_seconds":   1,
 			"vidbell_detection_latency_seconds":             1,
+			"vidbell_deletions_held":                        1,
+			"vidbell_filter_honoured":                       3,
+			"vidbell_listing_newest_first":                  1,
+			"vidbell_parse_meaning":                         3,
+			"vidbell_suspects":                              1,
+			"vidbell_sweep_count_difference":                1,
 		} {
 			if series[name] != want {
 				t.Errorf("%s has %d series, want %d", name, series[name], want)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,6 +55,8 @@ type Poller struct {
 	metrics  *metrics
 	random   func() float64
 
+	guess atomic.Uint64 // where to look next for a video that nobody knows
+
 	mu     sync.Mutex
 	status map[string]Status
 }
@@ -88,7 +91,8 @@ func New(cfg Config) (*Poller, error) {
 		p.status[s.Name] = Status{Source: s.Name, Rate: s.Account.Rate()}
 		p.runners = append(p.runners, &runner{
 			Source: s, poller: p, log: cfg.Logger.With(zap.String("source", s.Name)), sharers: sharers[s.Account],
-			schedule: schedule{base: s.PollInterval, max: s.MaxInterval},
+			schedule: schedule{base: s.PollInterval, max: s.MaxInterval}, set: maxSet, hints: newHints(),
+			proved: make(map[filter]time.Time), strikes: make(map[filter]int), asked: make(map[lane]int),
 		})
 	}
 	return p, nil
@@ -138,7 +142,20 @@ type Status struct {
 	LastError  string
 	Degraded   Reason // empty when healthy
 	Rate       float64
+
+	Requests    map[string]int         // made by this process, by lane
+	SweepPage   int                    // pages read of the walk under way, 0 between two
+	SweepPages  int                    // about how many it will have
+	LastSweep   time.Time              // when the last complete sweep ended
+	Mismatch    *Mismatch              // of that sweep; nil when it saw as many videos as the platform counts
+	Held        diff.Hold              // deletions held back
+	Suspects    int                    // videos that a sweep did not show and that wait to be looked up
+	Filters     map[string]FilterState // of video_nos, status, video_no
+	NewestFirst bool
 }
+
+// Mismatch is a complete sweep that saw another number of videos than the platform counts.
+type Mismatch struct{ Seen, Counted int64 }
 
 // Status returns what every source is doing, in the order of the configuration. It is safe for concurrent use.
 func (p *Poller) Status() []Status {
@@ -162,6 +179,7 @@ func (r *runner) publishStatus(next time.Time, err error) {
 	for _, st := range statuses() {
 		s.Counts[st] = r.state.Count(st)
 	}
+	r.describe(&s)
 	if err != nil {
 		s.LastError = err.Error()
 	}
@@ -172,4 +190,22 @@ func (r *runner) publishStatus(next time.Time, err error) {
 	r.poller.mu.Lock()
 	r.poller.status[r.Name] = s
 	r.poller.mu.Unlock()
+}
+
+// describe fills in what lanes and sweeps are doing.
+func (r *runner) describe(s *Status) {
+	s.Requests, s.Filters = make(map[string]int), make(map[string]FilterState)
+	for _, l := range lanesOf() {
+		s.Requests[string(l)] = r.asked[l]
+	}
+	for _, f := range filters() {
+		s.Filters[string(f)] = r.filterState(f)
+	}
+	if r.sweep != nil {
+		s.SweepPage, s.SweepPages = r.sweep.pages, r.sweep.expectedPages(r.PageSize, r.state.Len())
+	}
+	if r.judging != nil {
+		s.Suspects = len(r.judging.todo)
+	}
+	s.LastSweep, s.Mismatch, s.Held, s.NewestFirst = r.ended, r.mismatch, r.held, !r.order.other
 }

@@ -33,6 +33,12 @@ func (s *schedule) after(busy, refused bool, random float64) time.Duration {
 	return s.now + time.Duration(random*maxJitter*float64(s.now))
 }
 
+// interval is the present distance of ticks.
+func (s *schedule) interval() time.Duration { return max(s.now, s.base) }
+
+// wake takes back what quiet ticks have stretched.
+func (s *schedule) wake() { s.now = s.base }
+
 // phase is where in the interval a source's first tick lies: the same after every restart, different between sources.
 func phase(name string, interval time.Duration) time.Duration {
 	h := fnv.New64a()

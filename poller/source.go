@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -32,6 +35,7 @@ type Source struct {
 	Words           diff.Words
 	Emit            bool          // announce at the baseline what is settled
 	StallAfter      time.Duration // 0: never
+	VideoName       string        // a path.Match pattern: videos of other names are not watched; empty: all are
 	BaselineRetries int           // walks whose count disagrees before one is believed; 0 means 3
 }
 
@@ -63,10 +67,17 @@ func (s Source) validate() error {
 		return fmt.Errorf("source %s: no lister or no account", s.Name)
 	case s.PollInterval <= 0 || s.SweepInterval <= 0:
 		return fmt.Errorf("source %s: poll and sweep interval must be above 0", s.Name)
+	case !validPattern(s.VideoName):
+		return fmt.Errorf("source %s: video name pattern %q: see path.Match for what it may hold", s.Name, s.VideoName)
 	case s.PageSize < 0 || s.BaselineRetries < 0:
 		return fmt.Errorf("source %s: page size and baseline retries must not be negative", s.Name)
 	}
 	return nil
+}
+
+func validPattern(pattern string) bool {
+	_, err := path.Match(pattern, "")
+	return err == nil
 }
 
 // runner polls one source. All its fields belong to its goroutine; others see what it publishes as its Status.
@@ -76,25 +87,44 @@ type runner struct {
 	log     *zap.Logger
 	sharers int // sources on the account
 
+	mu       sync.RWMutex // held while the state is moved: hints ask it which videos are known
 	state    *diff.State
+	flight   flight
 	schedule schedule
 	health   health
 	polled   time.Time // when the last tick began
 
-	sweep    *sweep    // the walk under way, of the baseline or after; nil between two
-	sweeps   uint32    // numbers given to walks
-	sweepDue time.Time // when the next sweep may leave the head
-	share    share
-	walks    int       // baseline walks that did not count
-	empty    time.Time // since when the baseline was seen empty
-	progress time.Time // when the walk of the baseline was last told of
+	sweep        *sweep    // the walk under way, of the baseline or after; nil between two
+	sweeps       uint32    // numbers given to walks
+	sweepDue     time.Time // when the next sweep may leave the head
+	share        share
+	suspectShare share
+	walks        int       // baseline walks that did not count
+	empty        time.Time // since when the baseline was seen empty
+	progress     time.Time // when the walk of the baseline was last told of
+	order        order
+	judged       time.Time  // when the last judgement began
+	judging      *judgement // of the newest complete sweep whose suspects are not all looked up; nil between two
+	held         diff.Hold  // deletions that are held back
+	ended        time.Time  // when the last complete sweep ended
+	mismatch     *Mismatch  // of that sweep
+	release      atomic.Bool
+
+	budget    int // requests by id or status that this tick may still make
+	set       int // ids to ask for at once
+	witnesses []string
+	proved    map[filter]time.Time // when it last showed what it should
+	strikes   map[filter]int       // how often it has not, in a row
+	hints     *hints
+	hintShare share
+	asked     map[lane]int
 
 	throttles, reports, holds repeated
 	holding                   time.Time // since when the engine has been away
 }
 
 func (r *runner) policy() diff.Policy {
-	return diff.Policy{Emit: r.Emit, StallAfter: r.StallAfter, Confirm: r.PollInterval}
+	return diff.Policy{Emit: r.Emit, StallAfter: r.StallAfter, Confirm: r.PollInterval, Agree: r.SweepInterval * 3 / 4}
 }
 
 // run polls until told to stop. It returns an error only for a state that cannot be read.
@@ -115,9 +145,66 @@ func (r *runner) run(ctx context.Context, first time.Duration) error {
 		r.poller.metrics.poll(r.Name, err)
 		next := r.polled.Add(r.schedule.after(busy, r.health.refused(), r.poller.random()))
 		r.publishStatus(next, err)
-		if err := sleep(ctx, time.Until(next)); err != nil {
-			return nil //nolint:nilerr // told to stop
+		if err := r.rest(ctx, next); err != nil {
+			return endOf(ctx, err)
 		}
+	}
+}
+
+// endOf is what run returns: nothing when it was told to stop.
+func endOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // told to stop
+	}
+	return err
+}
+
+// hintPause is how long hints that are beyond their share of the quota wait for the next look.
+const hintPause = time.Second
+
+// rest waits for the next tick, and serves what hints come meanwhile. They bring the next tick nearer, for what they speak of
+// may not have been there yet.
+func (r *runner) rest(ctx context.Context, next time.Time) error {
+	for {
+		until := next
+		if r.hints.waiting() && !r.health.refused() {
+			until = earlier(next, time.Now().Add(hintPause))
+		}
+		hinted, err := r.doze(ctx, time.Until(until))
+		switch {
+		case err != nil:
+			return err
+		case !time.Now().Before(next):
+			return nil
+		case r.health.refused() || !hinted && !r.hints.waiting():
+			continue
+		}
+		if err := errors.Join(r.serveHints(ctx), r.releaseHeld(ctx)); err != nil {
+			return err
+		}
+		r.schedule.wake()
+		next = earlier(next, time.Now().Add(r.PollInterval))
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// doze waits, and reports whether a hint ended that.
+func (r *runner) doze(ctx context.Context, d time.Duration) (hinted bool, err error) {
+	t := time.NewTimer(max(0, d))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false, ctx.Err()
+	case <-t.C:
+		return false, ctx.Err()
+	case <-r.hints.wake:
+		return true, nil
 	}
 }
 
@@ -136,7 +223,10 @@ func (r *runner) tick(ctx context.Context) (busy bool, err error) {
 // nextPage fetches the next page of a walk and takes it in. A page that fails leaves the walk where it is, to go on with the
 // next tick; one that makes no sense ends it.
 func (r *runner) nextPage(ctx context.Context, l lane, w *sweep) (memories.Page, error) {
-	page, err := r.fetch(ctx, l, w.pages+1)
+	if err := r.serveHints(ctx); err != nil {
+		return memories.Page{}, err
+	}
+	page, err := r.fetch(ctx, l, memories.Query{Page: w.pages + 1, Size: r.PageSize})
 	if err != nil {
 		return memories.Page{}, err
 	}
@@ -145,6 +235,10 @@ func (r *runner) nextPage(ctx context.Context, l lane, w *sweep) (memories.Page,
 			r.endSweep(outcomeFailed, err.Error())
 		}
 		return memories.Page{}, fmt.Errorf("poll %s: %w", r.Name, err)
+	}
+	r.heed(page)
+	if w.pages == 1 {
+		r.lookAtOrder(page)
 	}
 	return page, nil
 }

@@ -21,6 +21,7 @@ type stored struct {
 	change diff.Change
 	seq    uint64
 	source string
+	at     time.Time // when it was stored
 }
 
 // logStore behaves like the log: one sequence, compare-and-set per video, per baseline page and per source, all or nothing.
@@ -219,7 +220,7 @@ func (p *process) store(source string, res *diff.Result) {
 		}
 		s.seq++
 		c.Record.Revision = s.seq
-		s.last[key] = stored{change: *c, seq: s.seq, source: source}
+		s.last[key] = stored{change: *c, seq: s.seq, source: source, at: time.Now()}
 		s.events = append(s.events, s.last[key])
 	}
 	for _, n := range res.Notes {
@@ -261,6 +262,13 @@ func (s *logStore) happened(source string, from int) []string {
 		}
 	}
 	return lines
+}
+
+// all is every event.
+func (s *logStore) all() []stored {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.events)
 }
 
 // content is all that the log holds, for comparing.

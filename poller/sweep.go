@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"vidbell/diff"
 	"vidbell/poller/memories"
 )
 
@@ -29,9 +30,11 @@ type sweep struct {
 	unique   int // different ids
 	skipped  int // items without an id
 	first    int64
-	total    int64 // first and latest total count that the platform named; -1 unknown
-	news     int   // videos not known before that were seen since it began, by any lane
-	ended    bool  // the last page was the end
+	total    int64     // first and latest total count that the platform named; -1 unknown
+	news     int       // videos not known before that were seen since it began, by any lane
+	ended    bool      // the last page was the end
+	last     diff.Time // when the last page was asked for
+	heir     bool      // it goes by the number of a walk that it replaced
 
 	ids   map[uint64]struct{} // hashes: a walk may show a million ids
 	seen  map[uint64]struct{} // hashes of pages
@@ -73,6 +76,7 @@ func (w *sweep) add(page memories.Page, size int) error {
 		return fmt.Errorf("list page %d: %w", n, errPageRepeated)
 	}
 	w.pages = n
+	w.last = diff.TimeOf(page.StartedAt)
 	w.received += page.Received
 	w.skipped += page.Skipped
 	w.count(page)
@@ -169,11 +173,19 @@ func (r *runner) completeSweep() {
 		return
 	}
 	r.endSweep(outcomeComplete, "")
-	seen := max(w.unique, r.state.SeenIn(w.number))
-	if !w.miscounts(seen) {
+	r.ended = time.Now()
+	seen := w.unique
+	if !w.heir {
+		seen = max(seen, r.state.SeenIn(w.number))
+	}
+	r.mismatch = nil
+	miscounts := w.miscounts(seen)
+	r.suspect(w, !miscounts && w.total == int64(w.unique))
+	if !miscounts {
 		r.health.judge("")
 		return
 	}
+	r.mismatch = &Mismatch{Seen: int64(seen), Counted: w.total}
 	r.health.judge(ReasonCountMismatch)
 	r.poller.metrics.mismatches.WithLabelValues(r.Name).Inc()
 	r.log.Debug("sweep and total count disagree", zap.Int("seen", seen), zap.Int64("total", w.total))

@@ -63,6 +63,7 @@ func TestAPlatformThatIgnoresThePageNumberIsShownAndNotWalkedForEver(t *testing.
 		w.expectBaseline("a whole walk", r, true, 5)
 		w.expectReports("well again", "degraded listing", "recovered listing")
 		w.fail(repeat)
+		w.pass(10 * time.Minute) // the next sweep
 		w.ticks(4)
 		w.expect("after the baseline it is no news either")
 		w.expectReports("shown again", "degraded listing", "recovered listing", "degraded listing")

@@ -194,9 +194,16 @@ func (w *world) expectRequests(what string, n int) {
 func (w *world) asked() string {
 	var b strings.Builder
 	for _, r := range w.sim.Requests() {
-		fmt.Fprintf(&b, " %s:%s/%d(%d)%s", r.Time.Sub(w.started), r.Namespace, r.Page, r.Items, r.Fault)
+		fmt.Fprintf(&b, " %s:%s/%d%s%v%s(%d)%s", r.Time.Sub(w.started), r.Namespace, r.Page, r.VideoNo, r.VideoNos, r.Status, r.Items, r.Fault)
 	}
 	return b.String()
+}
+
+// listings are the requests for pages of everything.
+func (w *world) listings() []simulator.Request {
+	return slices.DeleteFunc(w.sim.Requests(), func(r simulator.Request) bool {
+		return r.VideoNo != "" || len(r.VideoNos) > 0 || r.Status != ""
+	})
 }
 
 // add uploads a video with a word; later ones are newer.

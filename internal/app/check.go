@@ -120,7 +120,7 @@ func settingsOf(cfg *config.Config, s config.Source) settings {
 func (r *report) source(ctx context.Context, s poller.Source, set settings) bool {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	if err := s.Account.Wait(ctx); err != nil {
+	if err := s.Account.Wait(ctx, poller.UrgentHead); err != nil {
 		r.add("platform", s.Name, verdictFail, err.Error())
 		return false
 	}

@@ -1,7 +1,7 @@
 package app
 
 import (
-	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -88,7 +88,10 @@ func (o *operator) Release(name string) (web.Hold, error) {
 		case s.Hold == nil:
 			return web.Hold{}, web.ErrNothingHeld
 		}
-		return *s.Hold, o.attached.Load().Release(name)
+		if err := o.attached.Load().Release(name); err != nil {
+			return web.Hold{}, fmt.Errorf("%w: %w", web.ErrNothingHeld, err) // it ended this moment
+		}
+		return *s.Hold, nil
 	}
 	return web.Hold{}, web.ErrNoSource
 }
@@ -100,7 +103,25 @@ func shown(c config.Source, s poller.Status) web.Source {
 		BaselineAt: moment(s.BaselineAt), Videos: counts(s), InFlight: s.InFlight,
 		Parse:      web.Parse{Means: s.Parse, Because: s.ParseWhy},
 		LastPollAt: moment(s.LastPoll), NextPollAt: moment(s.NextPoll), LastError: s.LastError, Degraded: string(s.Degraded),
+		Requests: s.Requests,
+		Sweep: web.Sweep{
+			LastCompleteAt: moment(s.LastSweep), UnderWay: s.SweepPage > 0, Pages: s.SweepPage, ExpectedPages: s.SweepPages,
+			Suspects: s.Suspects,
+		},
+		CountMismatch: (*web.CountMismatch)(s.Mismatch), Hold: hold(s), NewestFirst: &s.NewestFirst,
+		Filters: &web.Filters{
+			VideoNos: web.Filter(s.Filters["video_nos"]), Status: web.Filter(s.Filters["status"]),
+			VideoNo: web.Filter(s.Filters["video_no"]),
+		},
 	}
+}
+
+// hold is what a source holds back, if anything.
+func hold(s poller.Status) *web.Hold {
+	if s.Held.Videos == 0 {
+		return nil
+	}
+	return &web.Hold{Videos: s.Held.Videos, Agreed: s.Held.Agreed, Reason: string(s.Degraded)}
 }
 
 func counts(s poller.Status) web.Videos {
@@ -118,12 +139,3 @@ func moment(t time.Time) *time.Time {
 	t = t.UTC()
 	return &t
 }
-
-// untilThePollerCan stands in for what the poller cannot do yet.
-type untilThePollerCan struct{ *poller.Poller }
-
-// Hint takes nothing up.
-func (untilThePollerCan) Hint(string) int { return 0 }
-
-// Release has nothing to release.
-func (untilThePollerCan) Release(string) error { return errors.New("nothing is held back yet") }

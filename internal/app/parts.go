@@ -119,7 +119,7 @@ func sources(c *config.Config) ([]poller.Source, error) {
 		}
 		account := accounts[s.Account]
 		list[i] = poller.Source{
-			Name: s.Name, UniqueID: s.UniqueID, Lister: account.lister, Account: account.quota, PollInterval: s.Poll.Interval,
+			Name: s.Name, UniqueID: s.UniqueID, VideoName: s.VideoName, Lister: account.lister, Account: account.quota, PollInterval: s.Poll.Interval,
 			MaxInterval: s.Poll.MaxInterval, SweepInterval: s.Poll.Sweep, Words: w,
 			Emit: s.Poll.Baseline == config.BaselineEmit, StallAfter: s.Poll.StallAfter,
 		}

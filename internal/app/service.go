@@ -267,7 +267,7 @@ func (s *service) setUpPolling(ctx context.Context, log *notify.Log) error {
 	if err := s.poller.Load(ctx); err != nil {
 		return err
 	}
-	s.operator.attach(untilThePollerCan{s.poller}, list)
+	s.operator.attach(s.poller, list)
 	return nil
 }
 

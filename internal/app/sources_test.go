@@ -60,19 +60,28 @@ func TestOperator(t *testing.T) {
 		{
 			Source: "studio", Videos: 15, InFlight: 3, BaselineAt: at, Parse: "done", ParseWhy: "it was told", LastPoll: at, NextPoll: at,
 			LastError: "list page 1: timeout", Degraded: "timeout",
-			Counts: map[diff.Status]int{diff.Processing: 1, diff.Unknown: 2, diff.Done: 3, diff.Failed: 4, diff.Deleted: 5},
+			Counts:   map[diff.Status]int{diff.Processing: 1, diff.Unknown: 2, diff.Done: 3, diff.Failed: 4, diff.Deleted: 5},
+			Requests: map[string]int{"head": 7, "sweep": 2}, SweepPage: 3, SweepPages: 9, LastSweep: at, Suspects: 6,
+			Mismatch: &poller.Mismatch{Seen: 15, Counted: 17}, Held: diff.Hold{Videos: 12, Agreed: 1}, NewestFirst: true,
+			Filters: map[string]poller.FilterState{
+				"video_nos": poller.FilterIgnored, "status": poller.FilterHonoured, "video_no": poller.FilterUntried,
+			},
 		},
 		{Source: "press"},
 	}}
 	o.attach(p, list)
 	got, err := o.Sources()
 	must(t, err)
-	utc := at.UTC()
+	utc, newest := at.UTC(), true
 	want := web.Source{
 		Name: "studio", Account: "us", UniqueID: "press/2026", BaselineAt: &utc,
 		Videos: web.Videos{Known: 15, Processing: 1, Unknown: 2, Done: 3, Failed: 4, Deleted: 5}, InFlight: 3,
 		Parse: web.Parse{Means: "done", Because: "it was told"}, LastPollAt: &utc, NextPollAt: &utc,
 		LastError: "list page 1: timeout", Degraded: "timeout", RequestsPerSecond: 50,
+		Requests: map[string]int{"head": 7, "sweep": 2}, NewestFirst: &newest,
+		Sweep:         web.Sweep{LastCompleteAt: &utc, UnderWay: true, Pages: 3, ExpectedPages: 9, Suspects: 6},
+		CountMismatch: &web.CountMismatch{Seen: 15, Counted: 17}, Hold: &web.Hold{Videos: 12, Agreed: 1, Reason: "timeout"},
+		Filters: &web.Filters{VideoNos: web.FilterIgnored, Status: web.FilterHonoured, VideoNo: web.FilterUntried},
 	}
 	if len(got) != 2 || asText(t, got[0]) != asText(t, want) {
 		t.Errorf("sources\n got %s\nwant %s", asText(t, got), asText(t, want))
@@ -88,6 +97,9 @@ func TestOperator(t *testing.T) {
 	}
 	if _, err := o.Release("else"); !errors.Is(err, web.ErrNoSource) || p.released != nil {
 		t.Errorf("no such source, a release is %v", err)
+	}
+	if held, err := o.Release("studio"); err != nil || held.Videos != 12 || !slices.Equal(p.released, []string{"studio"}) {
+		t.Errorf("a release of %+v is %v", held, err)
 	}
 }
 

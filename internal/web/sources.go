@@ -45,13 +45,13 @@ type Source struct {
 	LastError  string     `json:"last_error"`
 	Degraded   string     `json:"degraded"` // the reason; empty: healthy
 
-	RequestsPerSecond float64          `json:"requests_per_second"` // what its account allows itself now
-	Requests          map[string]int64 `json:"requests"`            // to the platform since the start, by lane
-	Sweep             Sweep            `json:"sweep"`
-	CountMismatch     *CountMismatch   `json:"count_mismatch"` // of the last complete sweep
-	Hold              *Hold            `json:"hold"`
-	Filters           *Filters         `json:"filters"`
-	NewestFirst       *bool            `json:"newest_first"`
+	RequestsPerSecond float64        `json:"requests_per_second"` // what its account allows itself now
+	Requests          map[string]int `json:"requests"`            // to the platform since the start, by lane
+	Sweep             Sweep          `json:"sweep"`
+	CountMismatch     *CountMismatch `json:"count_mismatch"` // of the last complete sweep
+	Hold              *Hold          `json:"hold"`
+	Filters           *Filters       `json:"filters"`
+	NewestFirst       *bool          `json:"newest_first"`
 }
 
 // Videos is how many are known, and how many of them have each status.
@@ -76,6 +76,7 @@ type Sweep struct {
 	UnderWay       bool       `json:"under_way"`
 	Pages          int        `json:"pages"`          // read by the walk under way
 	ExpectedPages  int        `json:"expected_pages"` // of the walk under way
+	Suspects       int        `json:"suspects"`       // not shown by the last complete one, waiting to be looked up
 }
 
 // CountMismatch is a complete sweep that saw another number of videos than the platform counts.

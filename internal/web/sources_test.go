@@ -46,7 +46,7 @@ func TestSources(t *testing.T) {
 			Videos: web.Videos{Known: 15, Processing: 1, Done: 2, Failed: 3, Unknown: 4, Deleted: 5}, InFlight: 5,
 			Parse: web.Parse{Means: "done", Because: "UNPARSE was seen"}, LastPollAt: &at, NextPollAt: &at,
 			LastError: "list page 1: timeout", Degraded: "timeout", RequestsPerSecond: 0.5,
-			Requests: map[string]int64{"head": 7}, Sweep: web.Sweep{LastCompleteAt: &at, UnderWay: true, Pages: 3, ExpectedPages: 5},
+			Requests: map[string]int{"head": 7}, Sweep: web.Sweep{LastCompleteAt: &at, UnderWay: true, Pages: 3, ExpectedPages: 5, Suspects: 2},
 			CountMismatch: &web.CountMismatch{Seen: 10, Counted: 12}, Hold: &web.Hold{Videos: 40, Agreed: 1, Reason: "bulk"},
 			Filters:     &web.Filters{VideoNos: web.FilterHonoured, Status: web.FilterIgnored, VideoNo: web.FilterUntried},
 			NewestFirst: &newest,
@@ -60,12 +60,12 @@ func TestSources(t *testing.T) {
 		`"in_flight":5,"parse":{"means":"done","because":"UNPARSE was seen"},"last_poll_at":"2026-11-23T22:04:05.123Z",` +
 		`"next_poll_at":"2026-11-23T22:04:05.123Z","last_error":"list page 1: timeout","degraded":"timeout",` +
 		`"requests_per_second":0.5,"requests":{"head":7},"sweep":{"last_complete_at":"2026-11-23T22:04:05.123Z","under_way":true,` +
-		`"pages":3,"expected_pages":5},"count_mismatch":{"seen":10,"counted":12},"hold":{"videos":40,"agreed":1,"reason":"bulk"},` +
+		`"pages":3,"expected_pages":5,"suspects":2},"count_mismatch":{"seen":10,"counted":12},"hold":{"videos":40,"agreed":1,"reason":"bulk"},` +
 		`"filters":{"video_nos":"honoured","status":"ignored","video_no":"untried"},"newest_first":true},` +
 		`{"name":"new","account":"eu","unique_id":"new","video_name":"","baseline_at":null,"videos":{"known":0,"processing":0,` +
 		`"done":0,"failed":0,"unknown":0,"deleted":0},"in_flight":0,"parse":{"means":"","because":""},"last_poll_at":null,` +
 		`"next_poll_at":null,"last_error":"","degraded":"","requests_per_second":0,"requests":null,"sweep":{"last_complete_at":null,` +
-		`"under_way":false,"pages":0,"expected_pages":0},"count_mismatch":null,"hold":null,"filters":null,"newest_first":null}]}`
+		`"under_way":false,"pages":0,"expected_pages":0,"suspects":0},"count_mismatch":null,"hold":null,"filters":null,"newest_first":null}]}`
 	if got.status != 200 || got.header.Get("Content-Type") != "application/json" || strings.TrimSpace(got.body) != want {
 		t.Errorf("%d %s\n got %s\nwant %s", got.status, got.header.Get("Content-Type"), got.body, want)
 	}

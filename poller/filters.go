@@ -1,0 +1,111 @@
+package poller
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"vidbell/diff"
+	"vidbell/poller/memories"
+)
+
+// filter is a way to ask for some of the videos.
+type filter string
+
+const (
+	filterVideoNos filter = "video_nos"
+	filterStatus   filter = "status"
+	filterVideoNo  filter = "video_no"
+)
+
+func filters() []filter { return []filter{filterVideoNos, filterStatus, filterVideoNo} }
+
+// FilterState is what the platform is seen to do with a filter.
+type FilterState string
+
+// The states of a filter.
+const (
+	FilterUntried  FilterState = "untried"
+	FilterHonoured FilterState = "honoured"
+	FilterIgnored  FilterState = "ignored" // or answered wrong; not used for a day
+)
+
+func (r *runner) filterState(f filter) FilterState {
+	switch {
+	case !r.honours(f):
+		return FilterIgnored
+	case r.proved[f].IsZero():
+		return FilterUntried
+	default:
+		return FilterHonoured
+	}
+}
+
+const (
+	// distrustFor is how long a filter that was ignored is not used.
+	distrustFor = 24 * time.Hour
+	// maxStrikes is how often a filter may leave out what it should show: once or twice a lagging replica has answered.
+	maxStrikes = 3
+)
+
+// honours reports whether the platform is not known to ignore a filter.
+func (r *runner) honours(f filter) bool {
+	at := *ignoredAt(&r.state.Filters, f)
+	return at == 0 || diff.TimeOf(time.Now()).Since(at) >= distrustFor
+}
+
+func ignoredAt(all *diff.Filters, f filter) *diff.Time {
+	switch f {
+	case filterVideoNos:
+		return &all.VideoNos
+	case filterStatus:
+		return &all.Status
+	default:
+		return &all.VideoNo
+	}
+}
+
+// distrust notes in the source's state that a filter is ignored or answered wrong, and does without it for a day.
+func (r *runner) distrust(ctx context.Context, f filter, why string) error {
+	all := r.state.Filters
+	*ignoredAt(&all, f) = diff.TimeOf(time.Now())
+	r.proved[f], r.strikes[f] = time.Time{}, 0
+	r.log.Info("filter not honoured by the platform, doing without it", zap.String("filter", string(f)), zap.String("because", why),
+		zap.Duration("for", distrustFor))
+	_, err := r.commit(ctx, diff.Input{Filters: &all})
+	return err
+}
+
+// errRefused means that the platform refused a request with a filter. The tick goes on without it.
+var errRefused = errors.New("the request with the filter is refused")
+
+// refusedFilter takes a refusal of the request itself for one of the filter, since the same listing is answered without it. A
+// filter that is refused again and again is not used for a day. It returns errRefused, or an error of any other kind as it is.
+func (r *runner) refusedFilter(ctx context.Context, f filter, err error) error {
+	if !refusesRequest(err) || ctx.Err() != nil {
+		return err
+	}
+	if r.strikes[f]++; r.strikes[f] >= maxStrikes {
+		if err := r.distrust(ctx, f, "it is refused"); err != nil {
+			return err
+		}
+	}
+	return errRefused
+}
+
+func refusesRequest(err error) bool {
+	switch memories.ClassOf(err) {
+	case memories.ClassBadRequest, memories.ClassNotFound, memories.ClassUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// ask makes one request of the tick's budget.
+func (r *runner) ask(ctx context.Context, l lane, q memories.Query) (memories.Page, error) {
+	r.budget--
+	return r.fetch(ctx, l, q)
+}
