@@ -46,6 +46,7 @@ func (r *runner) judgeLane(ctx context.Context) (changed bool, err error) {
 	if j == nil {
 		return false, nil
 	}
+	j.known(r.missed)
 	r.limitSuspects(len(j.todo))
 	for len(j.todo) > 0 && r.budget > 0 && r.canLookUp() {
 		n := min(len(j.todo), r.setSize())
@@ -72,9 +73,20 @@ func (r *runner) judgeLane(ctx context.Context) (changed bool, err error) {
 	return changed || len(res.Changes) > 0, nil
 }
 
-// limitSuspects leaves as much of the tick's budget as the share of suspects allows: as much as sweeps may use.
+// known takes over what other look-ups of the tick have already found to be missing.
+func (j *judgement) known(missed map[string]diff.Time) {
+	j.todo = slices.DeleteFunc(j.todo, func(no string) bool {
+		at, missing := missed[no]
+		if missing {
+			j.misses = append(j.misses, diff.Miss{VideoNo: no, Sweep: j.sweep, At: at})
+		}
+		return missing
+	})
+}
+
+// limitSuspects makes the tick's budget what the share of suspects allows: as much as sweeps may use.
 func (r *runner) limitSuspects(todo int) {
-	wanted := min(r.budget, r.lookUpCost(todo)+maxStrikes)
+	wanted := r.lookUpCost(todo) + maxStrikes
 	r.budget = r.suspectShare.spend(wanted, r.polled, r.schedule.interval(), r.Account.Rate()*sweepShare/float64(r.sharers))
 }
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -16,7 +17,30 @@ import (
 
 // flight knows which videos of a source are in processing, and when each was last seen or asked for.
 type flight struct {
-	at map[string]diff.Time
+	at   map[string]diff.Time
+	gone map[string]gone // those that a look-up did not find, though they are held as processing
+}
+
+// gone is a video that look-ups do not find: sweeps will tell whether it was deleted.
+type gone struct {
+	times int
+	at    diff.Time // of the last look-up
+}
+
+// due reports whether a video is to be asked for again: after twice as many ticks each time, up to a sweep.
+func (g gone) due(now diff.Time, interval, sweep time.Duration) bool {
+	if g.times == 0 {
+		return true
+	}
+	return now.Since(g.at) >= min(interval<<min(g.times-1, 20), sweep)
+}
+
+// missing notes that a look-up did not find a video.
+func (f *flight) missing(videoNo string, at diff.Time) {
+	if f.gone == nil {
+		f.gone = make(map[string]gone)
+	}
+	f.gone[videoNo] = gone{times: f.gone[videoNo].times + 1, at: at}
 }
 
 // took notes what was seen.
@@ -34,6 +58,7 @@ func (f *flight) took(state *diff.State, in diff.Input, res *diff.Result) {
 }
 
 func (f *flight) note(state *diff.State, videoNo string, at diff.Time) {
+	delete(f.gone, videoNo)
 	if !inFlight(state.Status(videoNo)) {
 		delete(f.at, videoNo)
 		return
@@ -84,7 +109,10 @@ func inFlight(st diff.Status) bool { return st == diff.Processing || st == diff.
 // honours, the longest unseen first.
 func (r *runner) flightLane(ctx context.Context) (changed bool, err error) {
 	r.flight.align(r.state)
-	waiting := r.flight.before(diff.TimeOf(r.polled))
+	now := diff.TimeOf(r.polled)
+	waiting := slices.DeleteFunc(r.flight.before(now), func(no string) bool {
+		return !r.flight.gone[no].due(now, r.PollInterval, r.SweepInterval)
+	})
 	if len(waiting) == 0 {
 		return false, nil
 	}

@@ -19,6 +19,7 @@ const (
 // show. An error ends the tick.
 func (r *runner) lanes(ctx context.Context) (changed bool, err error) {
 	r.budget = r.tickBudget()
+	clear(r.missed)
 	r.flight.align(r.state)
 	for _, lane := range []func(context.Context) (bool, error){r.headLane, r.flightLane, r.sweepLane, r.judgeLane} {
 		moved, err := lane(ctx)
@@ -30,11 +31,11 @@ func (r *runner) lanes(ctx context.Context) (changed bool, err error) {
 	return changed, nil
 }
 
-// tickBudget is how many requests by id or status a tick may make: what the account allows this source in an interval, less
-// the head and the sweep.
+// tickBudget is how many requests a tick may make for what is in flight: what the account allows this source in an interval,
+// less the head, the sweep and the suspects.
 func (r *runner) tickBudget() int {
 	quota := r.Account.Rate() * r.schedule.interval().Seconds() / float64(r.sharers)
-	return max(1, int(quota*(1-sweepShare))-1)
+	return max(1, int(quota*(1-2*sweepShare))-1)
 }
 
 // headLane walks the head and decides what becomes of the sweep. A listing in another order has no head.

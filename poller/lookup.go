@@ -183,6 +183,8 @@ func (r *runner) takeFound(ctx context.Context, page memories.Page, asked []stri
 		r.flight.asked(no, at)
 		if proof && !f.shown[no] && page.Skipped == 0 {
 			f.missing[no] = at
+			r.missed[no] = at
+			r.flight.missing(no, at)
 		}
 	}
 	res, err := r.commitPage(ctx, page, r.sweepNumber(), 0)

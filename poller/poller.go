@@ -92,7 +92,7 @@ func New(cfg Config) (*Poller, error) {
 		p.runners = append(p.runners, &runner{
 			Source: s, poller: p, log: cfg.Logger.With(zap.String("source", s.Name)), sharers: sharers[s.Account],
 			schedule: schedule{base: s.PollInterval, max: s.MaxInterval}, set: maxSet, hints: newHints(),
-			proved: make(map[filter]time.Time), strikes: make(map[filter]int), asked: make(map[lane]int),
+			proved: make(map[filter]time.Time), strikes: make(map[filter]int), asked: make(map[lane]int), missed: make(map[string]diff.Time),
 		})
 	}
 	return p, nil

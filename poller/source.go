@@ -113,6 +113,7 @@ type runner struct {
 	budget    int // requests by id or status that this tick may still make
 	set       int // ids to ask for at once
 	witnesses []string
+	missed    map[string]diff.Time // videos that look-ups of this tick did not find, though they can be trusted
 	proved    map[filter]time.Time // when it last showed what it should
 	strikes   map[filter]int       // how often it has not, in a row
 	hints     *hints

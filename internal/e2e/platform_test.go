@@ -55,7 +55,13 @@ func (s *story) accepts(announced []string) bool {
 // newPlatform serves a library of finished videos and of some in processing.
 func newPlatform(t *testing.T, words simulator.Words, finished, inFlight int) *platform {
 	t.Helper()
-	sim, err := simulator.New(simulator.Options{Keys: []string{apiKey}, Words: words, MaxPageSize: pageSize})
+	return newPlatformOf(t, simulator.Options{Words: words}, finished, inFlight)
+}
+
+func newPlatformOf(t *testing.T, options simulator.Options, finished, inFlight int) *platform {
+	t.Helper()
+	options.Keys, options.MaxPageSize = []string{apiKey}, pageSize
+	sim, err := simulator.New(options)
 	must(t, err)
 	server := httptest.NewServer(sim)
 	t.Cleanup(server.Close)
