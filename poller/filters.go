@@ -78,6 +78,14 @@ func (r *runner) distrust(ctx context.Context, f filter, why string) error {
 	return err
 }
 
+// strike counts one more time that a filter was of no use, and gives it up for a day when that goes on.
+func (r *runner) strike(ctx context.Context, f filter, why string) error {
+	if r.strikes[f]++; r.strikes[f] < maxStrikes {
+		return nil
+	}
+	return r.distrust(ctx, f, why)
+}
+
 // errRefused means that the platform refused a request with a filter. The tick goes on without it.
 var errRefused = errors.New("the request with the filter is refused")
 
@@ -87,10 +95,8 @@ func (r *runner) refusedFilter(ctx context.Context, f filter, err error) error {
 	if !refusesRequest(err) || ctx.Err() != nil {
 		return err
 	}
-	if r.strikes[f]++; r.strikes[f] >= maxStrikes {
-		if err := r.distrust(ctx, f, "it is refused"); err != nil {
-			return err
-		}
+	if err := r.strike(ctx, f, "it is refused"); err != nil {
+		return err
 	}
 	return errRefused
 }

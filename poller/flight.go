@@ -74,7 +74,7 @@ func (f *flight) asked(videoNo string, at diff.Time) {
 }
 
 // forget makes the next look read the state.
-func (f *flight) forget() { f.at = nil }
+func (f *flight) forget() { *f = flight{} }
 
 // align makes the videos those that the state holds in processing. What moves without being seen (other processes tell it,
 // PARSE comes to mean something else) shows as another number.
@@ -157,7 +157,7 @@ func (r *runner) listingIsCheaper(words map[string][]string, videos int) bool {
 	for _, list := range words {
 		listing += pagesOf(len(list), r.PageSize)
 	}
-	return listing < r.lookUpCost(videos)
+	return listing < r.lookUpCost(videos) && listing < r.budget // what has left it must be looked up too
 }
 
 func pagesOf(n, size int) int { return (n + size - 1) / size }
@@ -186,8 +186,8 @@ func (r *runner) byStatus(ctx context.Context, word string, waiting []string) (c
 		}
 		changed = changed || len(res.Changes) > 0
 	}
-	if !w.ended {
-		return changed, nil
+	if !w.ended { // others than those we know of are in that status
+		return changed, r.strike(ctx, filterStatus, "it lists more than can be read in a tick")
 	}
 	moved, err := r.leavers(ctx, word, waiting, w.pages == 1)
 	return changed || moved, err
@@ -223,10 +223,7 @@ func (r *runner) leavers(ctx context.Context, word string, waiting []string, who
 	if !whole || still == 0 {
 		return found.changed, nil
 	}
-	if r.strikes[filterStatus]++; r.strikes[filterStatus] < maxStrikes {
-		return found.changed, nil
-	}
-	return found.changed, r.distrust(ctx, filterStatus, "it leaves out videos that are in that status")
+	return found.changed, r.strike(ctx, filterStatus, "it leaves out videos that are in that status")
 }
 
 // sweepNumber is the walk for which a sighting counts; 0 between two walks.

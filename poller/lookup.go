@@ -111,10 +111,7 @@ func (r *runner) isProved(f filter) bool {
 // used for a day.
 func (r *runner) fails(ctx context.Context, f filter, witness string) error {
 	r.dropWitness(witness)
-	if r.strikes[f]++; r.strikes[f] < maxStrikes {
-		return nil
-	}
-	return r.distrust(ctx, f, "it leaves out videos that are there")
+	return r.strike(ctx, f, "it leaves out videos that are there")
 }
 
 // notSubset says why an answer cannot be to what was asked; empty if it can.
