@@ -38,8 +38,8 @@ const (
 	ReasonBlocked Reason = "blocked_address"  // see ClassBlocked
 )
 
-// shortAttempts is how often a 4xx is tried: long enough for a bad deploy to be rolled back, not for days.
-const shortAttempts = 4
+// shortSteps is how much of the schedule a 4xx has: long enough for a bad deploy to be rolled back, not for days.
+const shortSteps = 4
 
 // outcome is what one exchange with a receiver came to.
 type outcome struct {
@@ -65,8 +65,9 @@ const (
 
 var verdicts = []verdict{verdictDelivered, verdictRetry, verdictDead, verdictDisable}
 
-// judge decides after the given number of attempts, the one that came to o included. The reason is empty unless dead.
-func judge(o outcome, attempts int, schedule Schedule) (verdict, Reason) {
+// judge decides when the given number of steps is spent, that of the attempt which came to o included. The reason is empty
+// unless dead.
+func judge(o outcome, steps int, schedule Schedule) (verdict, Reason) {
 	switch {
 	case o.delivered():
 		return verdictDelivered, ""
@@ -76,9 +77,9 @@ func judge(o outcome, attempts int, schedule Schedule) (verdict, Reason) {
 		return verdictDisable, ""
 	case o.status == http.StatusUnsupportedMediaType, o.status == http.StatusNotImplemented:
 		return verdictDead, ReasonFinal
-	case fixable(o.status) && attempts >= shortAttempts:
+	case fixable(o.status) && steps >= shortSteps:
 		return verdictDead, ReasonRefused
-	case attempts >= schedule.Attempts():
+	case steps >= schedule.Attempts():
 		return verdictDead, ReasonUsedUp
 	default:
 		return verdictRetry, ""
@@ -92,6 +93,19 @@ func fixable(status int) bool {
 		return false
 	}
 	return status >= 400 && status < 500
+}
+
+// isOutage tells failures that speak of a receiver that is away from those that speak of a request it will not have. Five of
+// them in a row open the breaker.
+func isOutage(class Class, status int) bool {
+	switch class {
+	case ClassDNS, ClassConnect, ClassTLS, ClassTimeout, ClassReset, ClassBody:
+		return true
+	case ClassStatus:
+		return status >= 400 && !fixable(status)
+	default:
+		return false
+	}
 }
 
 func statusClass(status int) Class {

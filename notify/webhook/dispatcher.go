@@ -52,6 +52,8 @@ type Config struct {
 	Jitter func() float64
 	// Now is the clock of schedules and signatures. Default time.Now.
 	Now func() time.Time
+
+	timing timing // of probes; tests are in a hurry
 }
 
 // WithDefaults returns a copy with every unset field at its default.
@@ -73,6 +75,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.timing == (timing{}) {
+		c.timing = timing{first: probeFirst, most: probeMost, giveUp: giveUpAfter}
 	}
 	return c
 }
@@ -140,8 +145,10 @@ func (d *Dispatcher) addLane(t *target, snd *sender, global chan struct{}, m *la
 	l := &lane{
 		target: t, names: c.Names, js: c.JetStream, records: d.records, sender: snd, metrics: m,
 		log: c.Logger.With(zap.String("endpoint", t.Name)), now: c.Now, jitter: c.Jitter,
-		gate: newGate(), slots: make(chan struct{}, t.InFlight), own: make(chan struct{}, 1), global: global,
+		gate: newGate(t.InFlight, c.timing), slots: make(chan struct{}, t.InFlight), own: make(chan struct{}, 1), global: global,
+		strays: make(map[position]string),
 	}
+	l.hold(health{})
 	d.lanes = append(d.lanes, l)
 	for stream, filters := range d.wanted(t) {
 		if len(filters) > 0 {
@@ -173,6 +180,9 @@ func (d *Dispatcher) Prepare(ctx context.Context) error {
 		return err
 	}
 	d.records.stream = stream
+	if d.records.health, err = ensureStream(ctx, js, healthStream(names, replicas)); err != nil {
+		return err
+	}
 	for _, l := range d.lanes {
 		if err := d.prepareLane(ctx, l); err != nil {
 			return err
@@ -212,10 +222,7 @@ var errNotPrepared = errors.New("webhook: Prepare has not been called")
 // what has not started, and gives the requests under way the grace period. While the engine is away it waits for it. The
 // error is nil, or says that Prepare has not succeeded yet.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	d.mu.Lock()
-	prepared := d.prepared
-	d.mu.Unlock()
-	if !prepared {
+	if !d.isPrepared() {
 		return errNotPrepared
 	}
 	hard, cancel := context.WithCancel(context.Background())
@@ -236,6 +243,12 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	return nil
 }
 
+func (d *Dispatcher) isPrepared() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.prepared
+}
+
 // flush sees the last answers to the engine off: the caller closes the connection next.
 func (d *Dispatcher) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), flushWait)
@@ -245,22 +258,13 @@ func (d *Dispatcher) flush() {
 	}
 }
 
-// Enable opens an endpoint that a 410 disabled or a Retry-After paused. Its backlog is delivered.
-func (d *Dispatcher) Enable(ctx context.Context, endpoint string) error {
-	for _, l := range d.lanes {
-		if l.target.Name == endpoint {
-			return l.enable(ctx)
-		}
-	}
-	return fmt.Errorf("enable endpoint %q: there is none by that name", endpoint)
-}
-
 // watchPending keeps the gauge of waiting deliveries and the positions that a deleted consumer would be revived at.
 func (d *Dispatcher) watchPending(ctx context.Context) {
 	tick := time.NewTicker(pendingEvery)
 	defer tick.Stop()
 	for {
 		d.readPending(ctx)
+		d.tend(ctx)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

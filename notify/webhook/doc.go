@@ -34,24 +34,41 @@
 //
 // An attempt counts when its request was made and we did not break it off ourselves. The count stands in the attempt record,
 // not in the engine's delivery count, which also grows with restarts and hand-backs. The first attempt of a delivery, if it
-// succeeds, reads and writes nothing but its acknowledgement.
+// succeeds, reads and writes nothing but its acknowledgement. Attempts that only found an outage going on, probes and early
+// retries, are counted and spend no step of the schedule: nothing is given up because a receiver is away.
 //
-// The gate of a lane:
+// The states of an endpoint, which all its deliveries share:
 //
-//	ACTIVE --- Retry-After ---> PAUSED    until the moment asked for, for the whole endpoint, at most the delivery's window
-//	ACTIVE --- 410 -----------> DISABLED  until the endpoint's URL changes or Enable is called
+//	         5 failures in a row: network, TLS, timeout, 5xx, 408, 425, 429
+//	ACTIVE ------------------------------------------------> DEGRADED   endpoint.degraded; what failed since the last
+//	 |  ^  <------------------------------------------------  |   |     success is called back from its schedule; one
+//	 |  |    any 2xx: endpoint.recovered; what failed in      |   |     delivery at a time probes after 1 s, and ever
+//	 |  |    the outage goes first, one delivery at a time,   |   |     more seldom up to 1 min as the outage grows
+//	 |  |    then one more with each success                  |   |     older, never before a Retry-After
+//	 |  |                                                     |   |
+//	 |  +---- PAUSED   Retry-After, for the whole endpoint, at most to the end of the delivery's window
+//	 |                                                        |   |
+//	 |  410, 5 days without one success, Disable              |   |
+//	 +-----------------------------> DISABLED <---------------+---+     endpoint.disabled
+//	                                    |
+//	                                    | Enable, or another URL
+//	                                    v
+//	                                 ACTIVE    one delivery at a time at first; endpoint.recovered when one is taken
 //
-// Neither spends an attempt or drops an event, and both survive a restart: they are kept beside the attempt records.
+// None of them spends a step or drops an event, and all survive a restart. Refusals (other 4xx, 3xx) neither open the breaker
+// nor close it: after a probe that is refused the next delivery probes a second later.
 //
 // # What is kept where
 //
 //	stream                subject                      holds
+//	VIDBELL_HEALTH        vidbell.health.<ep>          the endpoint's state, and endpoint.* events not yet told; for good
 //	VIDBELL_RETRY         vidbell.retry.<ep>.<event>   attempts made of an unfinished delivery; gone when it is over
-//	                      vidbell.retry.<ep>._hold     why the endpoint is paused or disabled
 //	VIDBELL_DEAD          vidbell.dead.<ep>.<event>    the event's body, and Vidbell-* headers that say why
+//	VIDBELL_OPS           vidbell.ops.<type>.<ep>      the endpoint.* events
 //
-// Both have one message per subject and hold 30 days, VIDBELL_DEAD at most 1 GiB, VIDBELL_RETRY at most 256 MiB; the oldest go
-// first. A record that went is an attempt count that starts over. Limits changed by an operator stay changed.
+// Each has one message per subject, VIDBELL_OPS apart. VIDBELL_DEAD and VIDBELL_RETRY hold 30 days, the first at most 1 GiB,
+// the second at most 256 MiB; the oldest go first. A record that went is an attempt count that starts over. Limits changed by
+// an operator stay changed.
 //
 // # What happens when
 //
@@ -63,7 +80,8 @@
 //	a letter cannot be written  it is tried again every 30 s, without another attempt
 //	a consumer is deleted       it is made again behind the last position known (at most 5 s old): repeats, no gap
 //	the clock is set back       no delivery waits longer than the wait that was decided for it
-//	two processes, one engine   they share each endpoint's consumer: every event goes to one of them
+//	two processes, one engine   they share each endpoint's consumer: every event goes to one of them. Each has a breaker of
+//	                            its own; disabling, enabling and pausing reach the other within five seconds
 //
 // # Where we connect
 //

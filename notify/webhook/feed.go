@@ -34,6 +34,7 @@ type feed struct {
 	next     string        // subject of pull requests
 	floor    atomic.Uint64 // every event up to it is acknowledged
 	limit    int           // of held and asked for together
+	room     int           // limit, or less while the gate is not all open
 
 	sub       *nats.Subscription // nil while the lane is closed or the engine away
 	inbox     string
@@ -113,11 +114,12 @@ func (f *feed) empty() bool {
 // steer brings the subscription in line with what is wanted, and asks for messages when there is room.
 func (f *feed) steer(ctx context.Context, wake *time.Timer) (changed <-chan struct{}) {
 	now := time.Now()
-	open, wait, changed := f.lane.gate.state(f.lane.now())
-	if rest := f.retryAt.Sub(now); open && rest > 0 {
-		open, wait = false, rest
+	room, wait, changed := f.lane.gate.state(f.lane.now())
+	if rest := f.retryAt.Sub(now); room > 0 && rest > 0 {
+		room, wait = 0, rest
 	}
-	if !open || ctx.Err() != nil {
+	f.room = f.allowed(room)
+	if room == 0 || ctx.Err() != nil {
 		f.close()
 		if wait > 0 {
 			wake.Reset(wait)
@@ -133,6 +135,14 @@ func (f *feed) steer(ctx context.Context, wake *time.Timer) (changed <-chan stru
 	}
 	f.ask(now)
 	return changed
+}
+
+// allowed is how many deliveries to hold: a few more than may be under way, unless the gate counts them one by one.
+func (f *feed) allowed(room int) int {
+	if room < f.lane.target.InFlight {
+		return room
+	}
+	return f.limit
 }
 
 func (f *feed) reset() {

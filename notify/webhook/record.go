@@ -16,28 +16,39 @@ import (
 // record is what is remembered of a delivery that failed and is not over. It, and not the engine's own count of deliveries,
 // says how many attempts were made: that count also grows with restarts, pauses and hand-backs.
 type record struct {
-	Attempts   int       `json:"attempts"`
+	Attempts   int       `json:"attempts"`       // requests made
+	Free       int       `json:"free,omitempty"` // those of them that spent no step of the schedule
 	FirstAt    time.Time `json:"first_at"`
 	LastAt     time.Time `json:"last_at"`
 	NextAt     time.Time `json:"next_at"`
 	LastStatus int       `json:"last_status,omitempty"`
 	LastClass  Class     `json:"last_class"`
 	LastDetail string    `json:"last_detail,omitempty"`
-	Dead       Reason    `json:"dead,omitempty"` // decided, but the dead letter may not be written yet
+	// Held is time that the schedule did not ask for: outages, pauses, a disabled endpoint. The window does not run in it.
+	Held time.Duration `json:"held,omitempty"`
+	Dead Reason        `json:"dead,omitempty"` // decided, but the dead letter may not be written yet
 
 	seq uint64 // where the record is stored; zero when it is not
 }
 
 // noted is the record after one more attempt.
 func (r record) noted(o outcome, at time.Time) record {
-	if r.Attempts == 0 {
+	switch {
+	case r.Attempts == 0:
 		r.FirstAt = at
+	case at.After(r.NextAt):
+		r.Held += at.Sub(r.NextAt)
+	default:
+		r.Held += at.Sub(r.LastAt)
 	}
 	r.Attempts++
 	r.LastAt, r.NextAt = at, at
 	r.LastStatus, r.LastClass, r.LastDetail = o.status, o.class, o.detail
 	return r
 }
+
+// steps is how much of the schedule is spent.
+func (r record) steps() int { return r.Attempts - r.Free }
 
 // rest is how long the next attempt is away. It never exceeds the wait that was decided, so that a clock set back does not
 // hold a delivery for ever.
@@ -49,6 +60,7 @@ func (r record) rest(now time.Time) time.Duration {
 type records struct {
 	js     jetstream.JetStream
 	stream jetstream.Stream
+	health jetstream.Stream
 	names  notify.Names
 }
 
