@@ -85,7 +85,7 @@ func (c Config) WithDefaults() Config {
 // Dispatcher delivers the log's events to webhook endpoints.
 type Dispatcher struct {
 	config    Config
-	transport *http.Transport
+	transport map[policy]*http.Transport
 	records   *records
 	lanes     []*lane
 	feeds     []*feed
@@ -107,15 +107,23 @@ func New(c Config) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{
 		config:    c,
-		transport: newTransport(newGuard(c.AllowNetworks), c.GlobalInFlight+len(targets)),
+		transport: make(map[policy]*http.Transport),
 		records:   &records{js: c.JetStream, names: c.Names},
 	}
 	global := make(chan struct{}, c.GlobalInFlight)
-	snd := newSender(d.transport, c.Version, c.Now)
 	for _, t := range targets {
-		d.addLane(t, snd, global, m.lane(t.Name))
+		d.addLane(t, d.sender(t.policy(), len(targets)), global, m.lane(t.Name))
 	}
 	return d, nil
+}
+
+// sender makes attempts under a policy.
+func (d *Dispatcher) sender(p policy, endpoints int) *sender {
+	c := d.config
+	if d.transport[p] == nil {
+		d.transport[p] = newTransport(newGuard(c.AllowNetworks, p), c.GlobalInFlight+endpoints)
+	}
+	return newSender(d.transport[p], c.Version, c.Now)
 }
 
 func (c Config) compile() ([]*target, error) {
@@ -238,7 +246,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	}
 	all.Go(func() { d.watchPending(ctx) })
 	all.Wait()
-	d.transport.CloseIdleConnections()
+	for _, t := range d.transport {
+		t.CloseIdleConnections()
+	}
 	d.flush()
 	return nil
 }

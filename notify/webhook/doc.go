@@ -87,7 +87,9 @@
 //
 // The address is checked as it is dialled, after all name resolution, with mapped, NAT64, 6to4 and compatible forms decoded.
 // Loopback and private addresses are fine. Link-local, metadata, multicast and reserved addresses are not, unless
-// Config.AllowNetworks names them; nor is plain http to a public address. No proxy is used, no redirect followed.
+// Config.AllowNetworks names them; nor is plain http to a public address, unless the endpoint says InsecureHTTP. An endpoint
+// that is PublicOnly gets https to public addresses and nothing else. Endpoints under different rules share no connections.
+// No proxy is used, no redirect followed.
 //
 // # What is not promised
 //

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -43,6 +44,11 @@ type Endpoint struct {
 	Timeout time.Duration
 	// Schedule says when a failed delivery is tried again. The zero value is the standard schedule.
 	Schedule Schedule
+	// InsecureHTTP lets plain http go to public addresses, where anybody on the way can read and change it.
+	InsecureHTTP bool
+	// PublicOnly holds the endpoint to https and public addresses, as is right for one that came in through an API. It stands
+	// above InsecureHTTP and Config.AllowNetworks.
+	PublicOnly bool
 }
 
 // WithDefaults returns a copy with every unset field at its default.
@@ -138,6 +144,7 @@ func compile(e Endpoint) (*target, error) {
 	if e.Timeout < minTimeout || e.Timeout > maxTimeout {
 		complain("timeout", fmt.Errorf("%s is out of range, use %s to %s", e.Timeout, minTimeout, maxTimeout))
 	}
+	problems = append(problems, t.compileLane()...)
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("endpoint %s: %w", safeName(e.Name), errors.Join(problems...))
 	}
@@ -173,6 +180,8 @@ func (t *target) parseURL() error {
 		return errors.New("begin it with https:// (or http:// for a loopback or private address)")
 	case u.Hostname() == "":
 		return errors.New("the host is missing, write it like https://host/path")
+	case !usualHost(u.Hostname()):
+		return errors.New("the host is an address in a form that resolvers read differently, write it like 192.0.2.1")
 	case u.Port() != "" && !validPort(u.Port()):
 		return errors.New("the port is out of range, use 1 to 65535")
 	case u.Fragment != "":
@@ -187,6 +196,21 @@ func (t *target) parseURL() error {
 	}
 	t.url = u
 	return nil
+}
+
+// usualHost refuses numbers that some resolvers take for an IPv4 address and others for a name: 2130706433, 0177.1, 0x7f.1.
+func usualHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	last := strings.ToLower(labels[len(labels)-1])
+	digits, hex := strings.CutPrefix(last, "0x")
+	set := "0123456789"
+	if hex {
+		set += "abcdef"
+	}
+	return strings.Trim(digits, set) != ""
 }
 
 func validPort(port string) bool {
