@@ -169,8 +169,8 @@ func (d *Dispatcher) addLane(t *target, snd *sender, global chan struct{}, m *la
 func (d *Dispatcher) wanted(t *target) map[string][]string {
 	names := d.config.Names
 	return map[string][]string{
-		names.Stream():    videoFilters(names, t.patterns),
-		names.OpsStream(): opsFilters(names, t.patterns),
+		names.Stream():    videoFilters(names, t.patterns, t.Sources),
+		names.OpsStream(): opsFilters(names, t.patterns, t.Sources),
 	}
 }
 

@@ -16,13 +16,17 @@
 // can start soon, and tells the engine every three seconds that it still works on what it holds. What the engine hears
 // nothing of for ten seconds it hands out again: that is how a killed process loses nothing.
 //
+// Types and sources are subjects of the consumer: what an endpoint did not ask for is never handed out. Its expression is
+// asked before the first attempt of each event; one that fails has the event delivered.
+//
 // The life of one delivery:
 //
 //	          append                    2xx, answer read
 //	(log) ------------> WAITING ---+---------------------------> DELIVERED    acknowledged, record deleted
 //	                     ^  | slot |
-//	  stop, pause, 410:  |  | free | no attempt is spent
-//	  handed back        |  v      |
+//	                     |  |      +--------------------------> FILTERED     acknowledged: the endpoint does not want it
+//	  stop, pause, 410,  |  | free | no attempt is spent
+//	  breaker: back      |  v      |
 //	                   ATTEMPT ----+ 5xx, 408, 425, 429, 3xx, network, TLS, timeout, body: whole schedule
 //	                     ^         | other 4xx: the first four steps
 //	                     |         v

@@ -44,6 +44,12 @@ type Endpoint struct {
 	Timeout time.Duration
 	// Schedule says when a failed delivery is tried again. The zero value is the standard schedule.
 	Schedule Schedule
+	// Sources are the names of the sources whose events are delivered; none means all. Events about endpoints have no source.
+	Sources []string
+	// Filter is an expression over the event that says whether it is delivered, as in
+	// data.duration_seconds > 60 && data.video_name startsWith "raw_". The names are those of the event's JSON; what is null
+	// there is empty. Empty means every event. See https://expr-lang.org/docs/language-definition.
+	Filter string
 	// InsecureHTTP lets plain http go to public addresses, where anybody on the way can read and change it.
 	InsecureHTTP bool
 	// PublicOnly holds the endpoint to https and public addresses, as is right for one that came in through an API. It stands
@@ -114,6 +120,7 @@ type target struct {
 	basic    string // Authorization header from the URL's user info
 	secrets  []Secret
 	patterns []string
+	filter   *filter
 }
 
 func compile(e Endpoint) (*target, error) {

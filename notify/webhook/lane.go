@@ -52,6 +52,7 @@ type lane struct {
 	failures repeats
 	burials  repeats
 	pauses   repeats
+	misfits  repeats // events that the filter could not be asked about
 	troubles repeats // the engine's, not the receiver's
 }
 
@@ -64,6 +65,10 @@ func (l *lane) deliver(ctx context.Context, shut <-chan struct{}, d *delivery) {
 	}
 	if past.Dead != "" {
 		l.buryAndFinish(d, past)
+		return
+	}
+	if past.Attempts == 0 && !l.wants(d) { // one that was tried goes on, whatever the filter says since
+		d.done()
 		return
 	}
 	pass, ok := l.acquire(shut)

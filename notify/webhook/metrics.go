@@ -16,6 +16,9 @@ type metrics struct {
 	latency  *prometheus.HistogramVec
 	inFlight *prometheus.GaugeVec
 	state    *prometheus.GaugeVec
+
+	filtered     *prometheus.CounterVec
+	filterErrors *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -51,11 +54,19 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "vidbell_endpoint_state",
 			Help: "1 for the state a webhook endpoint is in: active, paused by a Retry-After, degraded (probed only), or disabled.",
 		}, []string{"endpoint", "state"}),
+		filtered: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_webhook_filtered_total",
+			Help: "Events that a webhook endpoint's filter kept from it.",
+		}, endpoint),
+		filterErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_webhook_filter_errors_total",
+			Help: "Events that a webhook endpoint's filter could not be asked about; they are delivered.",
+		}, endpoint),
 	}
 	if registerer == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.attempts, m.duration, m.pending, m.dead, m.latency, m.inFlight, m.state} {
+	for _, c := range []prometheus.Collector{m.attempts, m.duration, m.pending, m.dead, m.latency, m.inFlight, m.state, m.filtered, m.filterErrors} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("register webhook metrics: %w", err)
 		}
@@ -72,6 +83,9 @@ type laneMetrics struct {
 	dead     prometheus.Counter
 	latency  prometheus.Observer
 	inFlight prometheus.Gauge
+
+	filtered     prometheus.Counter
+	filterErrors prometheus.Counter
 }
 
 func (m *metrics) lane(endpoint string) *laneMetrics {
@@ -83,6 +97,9 @@ func (m *metrics) lane(endpoint string) *laneMetrics {
 		dead:     m.dead.WithLabelValues(endpoint),
 		latency:  m.latency.WithLabelValues(endpoint),
 		inFlight: m.inFlight.WithLabelValues(endpoint),
+
+		filtered:     m.filtered.WithLabelValues(endpoint),
+		filterErrors: m.filterErrors.WithLabelValues(endpoint),
 	}
 	for _, v := range verdicts {
 		l.attempts[v] = m.attempts.WithLabelValues(endpoint, string(v))

@@ -40,7 +40,7 @@ func TestADeliveryThatComesBackTooEarlySpendsNoAttempt(t *testing.T) {
 			t.Helper()
 			name := e.names.Consumer("a")
 			must(t, e.js.DeleteConsumer(t.Context(), e.names.Stream(), name))
-			config := consumerConfig(name, videoFilters(e.names, []string{"video.done", "video.failed"}))
+			config := consumerConfig(name, videoFilters(e.names, []string{"video.done", "video.failed"}, nil))
 			config.DeliverPolicy = jetstream.DeliverAllPolicy
 			_, err := e.js.CreateConsumer(t.Context(), e.names.Stream(), config)
 			must(t, err)
