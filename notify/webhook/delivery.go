@@ -29,6 +29,9 @@ type delivery struct {
 	handed      uint64 // how often the engine has handed it out, this time included
 	stored      time.Time
 	taken       time.Time
+	video       string        // whose line it stands in; empty without order
+	wait        time.Duration // that it was sent back with
+	over        bool          // acknowledged
 
 	conn     *nats.Conn
 	reply    atomic.Pointer[string]
@@ -65,14 +68,18 @@ func firstHeader(h nats.Header, key string) string {
 func (d *delivery) position() position { return position{d.stream, d.seq} }
 
 // done tells the engine that the delivery is over. Only a 2xx that was read, or a stored dead letter, comes here.
-func (d *delivery) done() { d.answer(ackDone) }
+func (d *delivery) done() {
+	d.over = true
+	d.answer(ackDone)
+}
 
 // handBack returns the delivery as it came: nothing was sent, no attempt is spent.
 func (d *delivery) handBack() { d.later(atOnce) }
 
 // later returns the delivery, to be handed out again after a wait.
 func (d *delivery) later(wait time.Duration) {
-	d.answer(nakAfter(max(wait, atOnce)))
+	d.wait = max(wait, atOnce)
+	d.answer(nakAfter(d.wait))
 }
 
 // working keeps the engine from handing the delivery out a second time while it is held here. Sent behind a delay, it would

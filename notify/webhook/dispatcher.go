@@ -154,7 +154,10 @@ func (d *Dispatcher) addLane(t *target, snd *sender, global chan struct{}, m *la
 		target: t, names: c.Names, js: c.JetStream, records: d.records, sender: snd, metrics: m,
 		log: c.Logger.With(zap.String("endpoint", t.Name)), now: c.Now, jitter: c.Jitter,
 		gate: newGate(t.InFlight, c.timing), slots: make(chan struct{}, t.InFlight), own: make(chan struct{}, 1), global: global,
-		strays: make(map[position]string),
+		strays: make(map[position]string), rate: t.limiter(),
+	}
+	if t.Order == OrderVideo {
+		l.line = newLine()
 	}
 	l.hold(health{})
 	d.lanes = append(d.lanes, l)
@@ -210,6 +213,7 @@ func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
 			return err
 		}
 	}
+	var position *jetstream.ConsumerInfo // in the log
 	for _, f := range d.feeds {
 		if f.lane != l {
 			continue
@@ -219,8 +223,14 @@ func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
 			return err
 		}
 		f.floor.Store(c.CachedInfo().AckFloor.Stream)
+		if f.stream == d.config.Names.Stream() {
+			position = c.CachedInfo()
+		}
 	}
-	return l.restore(ctx)
+	if err := l.restore(ctx); err != nil {
+		return err
+	}
+	return l.restoreLine(ctx, position)
 }
 
 // errNotPrepared is a mistake of the caller.
@@ -246,6 +256,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	}
 	all.Go(func() { d.watchPending(ctx) })
 	all.Wait()
+	for _, l := range d.lanes {
+		l.unpark()
+	}
 	for _, t := range d.transport {
 		t.CloseIdleConnections()
 	}

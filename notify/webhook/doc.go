@@ -23,8 +23,8 @@
 //
 //	          append                    2xx, answer read
 //	(log) ------------> WAITING ---+---------------------------> DELIVERED    acknowledged, record deleted
-//	                     ^  | slot |
-//	                     |  |      +--------------------------> FILTERED     acknowledged: the endpoint does not want it
+//	                     ^  | turn |
+//	                     |  | slot +--------------------------> FILTERED     acknowledged: the endpoint does not want it
 //	  stop, pause, 410,  |  | free | no attempt is spent
 //	  breaker: back      |  v      |
 //	                   ATTEMPT ----+ 5xx, 408, 425, 429, 3xx, network, TLS, timeout, body: whole schedule
@@ -95,8 +95,18 @@
 // that is PublicOnly gets https to public addresses and nothing else. Endpoints under different rules share no connections.
 // No proxy is used, no redirect followed.
 //
+// # Order and pace
+//
+// Events go out in the log's order, several at a time, and a retry is overtaken. With OrderVideo an event waits until the
+// earlier ones of its video are delivered or dead. It waits as PARKED, sent back to the engine, holds no slot, and is called
+// back when its turn comes; within a minute if the process that would call it is gone. After a start it is uncertain for
+// some seconds what the run before left unfinished: so long the log is asked for earlier events of a video first. Two
+// processes that share an endpoint keep the order of what each of them is handed, not the order between them.
+//
+// With RateLimit requests are spread evenly. A delivery that waits for its time has a slot, and is handed back on a stop.
+//
 // # What is not promised
 //
-// Order: events go out in the log's order, several at a time, and a retry is overtaken. Exactly once: receivers deduplicate by
-// webhook-id. A consumer deleted while no process runs is a new endpoint to the next one, and begins with events from then.
+// Exactly once: receivers deduplicate by webhook-id. A consumer deleted while no process runs is a new endpoint to the next
+// one, and begins with events from then.
 package webhook

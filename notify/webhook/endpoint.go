@@ -50,6 +50,10 @@ type Endpoint struct {
 	// data.duration_seconds > 60 && data.video_name startsWith "raw_". The names are those of the event's JSON; what is null
 	// there is empty. Empty means every event. See https://expr-lang.org/docs/language-definition.
 	Filter string
+	// RateLimit is how many requests a second the endpoint gets at most, evenly spread: 0.001 to 10,000. Zero means no limit.
+	RateLimit float64
+	// Order is OrderAny by default.
+	Order Order
 	// InsecureHTTP lets plain http go to public addresses, where anybody on the way can read and change it.
 	InsecureHTTP bool
 	// PublicOnly holds the endpoint to https and public addresses, as is right for one that came in through an API. It stands

@@ -181,8 +181,10 @@ func (f *feed) take(hard context.Context, msg *nats.Msg) {
 		return
 	}
 	d := newDelivery(f.conn, msg, meta, now)
+	f.lane.lineUp(d)
 	if f.sub == nil {
 		d.handBack()
+		f.lane.sentBack(d)
 		return
 	}
 	if seq <= f.suspects {
@@ -208,8 +210,12 @@ func (f *feed) deliver(ctx context.Context, shut <-chan struct{}, d *delivery) {
 
 // release lets go of a delivery that was answered for, unless the engine has been quick to hand it out again.
 func (f *feed) release(d *delivery) {
-	if f.held[d.seq] == d {
-		delete(f.held, d.seq)
+	if f.held[d.seq] != d {
+		return
+	}
+	delete(f.held, d.seq)
+	if !d.over {
+		f.lane.sentBack(d)
 	}
 }
 

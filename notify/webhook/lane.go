@@ -34,9 +34,11 @@ type lane struct {
 
 	gate   *gate
 	slots  chan struct{} // InFlight of them
-	rate   *rate.Limiter // nil for none
+	rate   *rate.Limiter // rate.Inf for none
 	own    chan struct{} // one exchange that needs no place under the global limit
 	global chan struct{} // shared by all lanes
+
+	line *line // nil without order
 
 	mu         sync.Mutex
 	unfinished map[string]struct{} // events with a record from an earlier run, by subject token
@@ -68,7 +70,10 @@ func (l *lane) deliver(ctx context.Context, shut <-chan struct{}, d *delivery) {
 		return
 	}
 	if past.Attempts == 0 && !l.wants(d) { // one that was tried goes on, whatever the filter says since
-		d.done()
+		l.finish(d)
+		return
+	}
+	if !l.inTurn(d) {
 		return
 	}
 	pass, ok := l.acquire(shut)
@@ -187,7 +192,7 @@ func (l *lane) place(shut <-chan struct{}) (release func(), ok bool) {
 
 // pace waits as long as the endpoint's rate asks for.
 func (l *lane) pace(shut <-chan struct{}) bool {
-	if l.rate == nil {
+	if l.rate.Limit() == rate.Inf {
 		return true
 	}
 	turn := l.rate.Reserve()
@@ -361,8 +366,14 @@ func (l *lane) seenAgain(d *delivery) {
 	delete(l.strays, d.position())
 }
 
-func (l *lane) succeed(d *delivery, past record, out outcome) {
+// finish lets go of a delivery that is over.
+func (l *lane) finish(d *delivery) {
 	d.done()
+	l.stepOut(d)
+}
+
+func (l *lane) succeed(d *delivery, past record, out outcome) {
+	l.finish(d)
 	l.metrics.latency.Observe(time.Since(d.stored).Seconds())
 	if total, since := l.failures.clear(); total > 0 {
 		l.log.Info("webhook endpoint answers again", zap.Int("failed_attempts", total), zap.Time("failing_since", since))
@@ -379,6 +390,9 @@ func (l *lane) succeed(d *delivery, past record, out outcome) {
 func (l *lane) save(d *delivery, r *record) {
 	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
 	defer cancel()
+	if d.video != "" {
+		r.Event, r.Video = d.seq, d.video
+	}
 	var err error
 	for range recordTries {
 		if err = l.records.save(ctx, l.target.Name, d.id, r); err == nil || ctx.Err() != nil {
@@ -399,7 +413,7 @@ func (l *lane) buryAndFinish(d *delivery, r record) {
 		d.later(buryRetry)
 		return
 	}
-	d.done()
+	l.finish(d)
 	l.metrics.dead.Inc()
 	if n, ok := l.burials.hit(string(r.Dead), l.now()); ok {
 		l.log.Error("webhook delivery given up, kept as dead letter", zap.String("event_id", d.id), zap.String("reason", string(r.Dead)),

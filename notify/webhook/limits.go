@@ -3,9 +3,17 @@ package webhook
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
+
+	"golang.org/x/time/rate"
 )
 
-const maxSources = 64 // each is a subject per event type in the engine's filter
+const (
+	maxSources = 64 // each is a subject per event type in the engine's filter
+	minRate    = 0.001
+	maxRate    = 10_000
+)
 
 // compileLane checks what an endpoint says about how it is served.
 func (t *target) compileLane() []error {
@@ -24,11 +32,25 @@ func (t *target) compileLane() []error {
 	if len(t.Sources) > maxSources {
 		problems = append(problems, fmt.Errorf("sources: %d are too many, use at most %d", len(t.Sources), maxSources))
 	}
+	if t.RateLimit != 0 && (t.RateLimit < minRate || t.RateLimit > maxRate || math.IsNaN(t.RateLimit)) {
+		problems = append(problems, fmt.Errorf("rate_limit: %g is out of range, use %g to %d a second", t.RateLimit, minRate, maxRate))
+	}
+	if !slices.Contains(orders, t.Order) {
+		problems = append(problems, fmt.Errorf("order: there is none by that name, use %s or leave it out", OrderVideo))
+	}
 	var err error
 	if t.filter, err = compileFilter(t.Filter); err != nil {
 		problems = append(problems, fmt.Errorf("filter: %w", err))
 	}
 	return problems
+}
+
+// limiter spreads requests evenly: a burst is what a receiver with a limit of its own would answer with 429.
+func (t *target) limiter() *rate.Limiter {
+	if t.RateLimit == 0 {
+		return rate.NewLimiter(rate.Inf, 1)
+	}
+	return rate.NewLimiter(rate.Limit(t.RateLimit), 1)
 }
 
 func (t *target) policy() policy {

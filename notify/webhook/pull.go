@@ -31,6 +31,9 @@ func (f *feed) begin(now time.Time) {
 	}
 	f.sub, f.inbox, f.asked, f.heard = sub, inbox, 0, now
 	f.shut = make(chan struct{})
+	if l := f.lane.line; l != nil {
+		l.open(f.lane.now())
+	}
 	f.lane.showState()
 }
 

@@ -28,6 +28,10 @@ type record struct {
 	Held time.Duration `json:"held,omitempty"`
 	Dead Reason        `json:"dead,omitempty"` // decided, but the dead letter may not be written yet
 
+	// Video and Event say, for an endpoint with an order, whose line the delivery stands in, and where.
+	Video string `json:"video,omitempty"`
+	Event uint64 `json:"event,omitempty"`
+
 	seq uint64 // where the record is stored; zero when it is not
 }
 
@@ -65,7 +69,21 @@ type records struct {
 }
 
 func (s *records) load(ctx context.Context, endpoint, id string) (record, error) {
-	msg, err := s.stream.GetLastMsgForSubject(ctx, s.names.RetrySubject(endpoint, id))
+	return s.read(ctx, s.names.RetrySubject(endpoint, id))
+}
+
+// loadToken is load by the token that unfinished returned.
+func (s *records) loadToken(ctx context.Context, endpoint, token string) (record, error) {
+	return s.read(ctx, s.prefix(endpoint)+token)
+}
+
+// prefix is what the subjects of all records of an endpoint begin with.
+func (s *records) prefix(endpoint string) string {
+	return strings.TrimSuffix(s.names.RetrySubject(endpoint, "x"), "x")
+}
+
+func (s *records) read(ctx context.Context, subject string) (record, error) {
+	msg, err := s.stream.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return record{}, nil
 	}
@@ -115,7 +133,7 @@ func (s *records) drop(ctx context.Context, r record) error {
 // It is read once at start: the engine writes a consumer's position a little after the fact, so that after a kill a delivery
 // that already failed may come back marked as its first.
 func (s *records) unfinished(ctx context.Context, endpoint string) (map[string]struct{}, error) {
-	prefix := strings.TrimSuffix(s.names.RetrySubject(endpoint, "x"), "x")
+	prefix := s.prefix(endpoint)
 	info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(prefix+">"))
 	if err != nil {
 		return nil, fmt.Errorf("list attempt records: %w", err)
