@@ -43,7 +43,8 @@ type gate struct {
 	failing   time.Time // the first failure since the last success
 	row       int       // failures since the last success that speak of an outage
 	rowSince  time.Time
-	open      bool // the breaker, that is: no way through
+	open      bool      // the breaker, that is: no way through
+	outage    time.Time // when what it is open for began
 	probeAt   time.Time
 	probing   bool
 	room      int
@@ -134,8 +135,8 @@ func (g *gate) failed(now time.Time, outage, probe bool) (opened, expired bool) 
 		g.probeAt = now.Add(g.delay(now, outage))
 		g.announce()
 	case !g.open && g.row >= breakerAfter:
-		opened, g.open, g.probeAt = true, true, now.Add(g.timing.first)
-		g.announce()
+		opened = true
+		g.trip(now)
 	}
 	return opened, now.Sub(g.failing) >= g.timing.giveUp
 }
@@ -147,12 +148,23 @@ func (g *gate) count(now time.Time) {
 	g.row++
 }
 
+// trip opens the breaker. Soon after it closed that is the same outage going on, so that a receiver that is there every other
+// second is probed, and talked about, ever more seldom.
+func (g *gate) trip(now time.Time) {
+	if g.outage.IsZero() || now.Sub(g.recovered) > g.timing.most {
+		g.outage = g.rowSince
+	}
+	g.open = true
+	g.probeAt = now.Add(g.delay(now, true))
+	g.announce()
+}
+
 // delay is the time to the next probe. A refusal comes from a receiver that is there: the next delivery may do better.
 func (g *gate) delay(now time.Time, outage bool) time.Duration {
 	if !outage {
 		return g.timing.first
 	}
-	return g.timing.probeDelay(now.Sub(g.rowSince))
+	return g.timing.probeDelay(now.Sub(g.outage))
 }
 
 // abandon takes a probe back that our own stop broke off.
@@ -210,7 +222,7 @@ func (g *gate) enable(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.disabled, g.open, g.probing, g.until = false, false, false, time.Time{}
-	g.row, g.failing, g.room, g.recovered = 0, time.Time{}, 1, now
+	g.row, g.failing, g.outage, g.room, g.recovered = 0, time.Time{}, time.Time{}, 1, now
 	g.announce()
 }
 
@@ -234,7 +246,7 @@ func (g *gate) restore(h health, now time.Time) {
 	defer g.mu.Unlock()
 	g.disabled, g.until, g.failing, g.recovered = h.State == StateDisabled, h.pausedUntil(now), h.FailingSince, h.Recovered
 	if g.open = h.State == StateDegraded; g.open {
-		g.row, g.rowSince, g.probeAt, g.probing = breakerAfter, h.Since, time.Time{}, false
+		g.row, g.outage, g.probeAt, g.probing = breakerAfter, h.Since, time.Time{}, false
 	}
 	g.announce()
 }

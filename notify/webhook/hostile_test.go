@@ -71,21 +71,24 @@ func writeMB(conn net.Conn, megabytes int, text string) {
 	}
 }
 
-// bomb answers with a hundred kilobytes that unpack to a hundred megabytes.
-func bomb(conn net.Conn) {
+// packedZeroes are a hundred kilobytes that unpack to a hundred megabytes.
+func packedZeroes() []byte {
 	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	zeroes := make([]byte, 1<<20)
+	w, zeroes := gzip.NewWriter(&packed), make([]byte, 1<<20)
 	for range 100 {
 		_, _ = w.Write(zeroes)
 	}
 	_ = w.Close()
-	_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n", packed.Len())
-	_, _ = conn.Write(packed.Bytes())
+	return packed.Bytes()
 }
 
 func TestReceiversThatMisbehaveAreBounded(t *testing.T) {
 	const head = "HTTP/1.1 200 OK\r\n"
+	packed := packedZeroes()
+	bomb := func(c net.Conn) {
+		_, _ = fmt.Fprintf(c, "%sContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n", head, len(packed))
+		_, _ = c.Write(packed)
+	}
 	for name, c := range map[string]struct {
 		answer func(net.Conn)
 		class  Class // empty: delivered
@@ -100,7 +103,7 @@ func TestReceiversThatMisbehaveAreBounded(t *testing.T) {
 		"a chunk that is none":        {func(c net.Conn) { _, _ = c.Write([]byte(head + "Transfer-Encoding: chunked\r\n\r\nzz\r\n")) }, ClassBody, 2 * time.Second},
 		"hanging up at once":          {func(net.Conn) {}, ClassReset, 2 * time.Second},
 		"something that is not HTTP":  {func(c net.Conn) { _, _ = c.Write([]byte("SSH-2.0-OpenSSH_9.9\r\n")) }, ClassReset, 2 * time.Second},
-		"a bomb that is not unpacked": {func(c net.Conn) { bomb(c) }, "", 2 * time.Second},
+		"a bomb that is not unpacked": {bomb, "", 2 * time.Second},
 		"a bomb that claims chunks": {func(c net.Conn) {
 			_, _ = c.Write([]byte(head + "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n7fffffff\r\n"))
 			write(c, strings.Repeat("\x00", 4096), 0)

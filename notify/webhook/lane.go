@@ -252,6 +252,10 @@ func (l *lane) decide(past record, out outcome, probe bool) decision {
 	switch {
 	case next.verdict == verdictDelivered:
 		next.record = past
+	case next.verdict == verdictDisable:
+		next.record.Free++ // the endpoint is at fault, and whoever enables it has mended that
+	case next.verdict == verdictDead && out.retryAfter > 0: // the others wait, each at most for as long as it has
+		next.pause = now.Add(min(out.retryAfter, l.target.Schedule.window()))
 	case next.verdict == verdictRetry && free:
 		_, next.pause = l.wait(next.record, out.retryAfter)
 		if past.Attempts > 0 {
