@@ -289,6 +289,30 @@ func TestProcessesThatShareAnEndpointAgreeOnWhetherItIsDisabled(t *testing.T) {
 	}
 }
 
+func TestProcessesThatShareAnEndpointTellOfItOnce(t *testing.T) {
+	e, in := startEngine(t), startReceiver(t, status(http.StatusBadGateway))
+	endpoints := []Endpoint{{Name: "a", URL: in.URL}}
+	both := []*running{e.dispatch(endpoints), e.dispatch(endpoints)}
+	for i := range 60 {
+		e.append("done", i)
+	}
+	for _, r := range both {
+		eventually(t, "degraded", func() bool { return r.state(t, "a").State == StateDegraded })
+	}
+	in.answers(nil)
+	for _, r := range both { // one of them may have nothing left to try: then it learns of it
+		eventually(t, "active", func() bool { r.tend(t.Context()); return r.state(t, "a").State == StateActive })
+	}
+	for _, r := range both {
+		r.stop()
+	}
+	s, err := e.js.Stream(t.Context(), e.names.OpsStream())
+	must(t, err)
+	if n := s.CachedInfo().State.Msgs; n != 2 {
+		t.Errorf("%d events, want endpoint.degraded and endpoint.recovered", n)
+	}
+}
+
 // Whoever cannot tell the engine tells it later, and once.
 func TestWhatCouldNotBeToldIsToldLater(t *testing.T) {
 	e, in := startEngine(t), startReceiver(t, nil)

@@ -21,20 +21,25 @@
 //
 // The life of one delivery:
 //
-//	          append                    2xx, answer read
-//	(log) ------------> WAITING ---+---------------------------> DELIVERED    acknowledged, record deleted
-//	                     ^  | turn |
-//	                     |  | slot +--------------------------> FILTERED     acknowledged: the endpoint does not want it
-//	  stop, pause, 410,  |  | free | no attempt is spent
-//	  breaker: back      |  v      |
-//	                   ATTEMPT ----+ 5xx, 408, 425, 429, 3xx, network, TLS, timeout, body: whole schedule
-//	                     ^         | other 4xx: the first four steps
-//	                     |         v
-//	  next_at is over    +------ RETRY     attempt record written, then handed back with a delay; holds no slot
-//	                               |
-//	                               | schedule used up; 4xx four times; 415, 501 or a blocked address at once
-//	                               v
-//	                             DEAD      record says so, then the letter is stored, then the event is acknowledged
+//	(log) appended, and handed out: the endpoint asked for its type and its source
+//	  |
+//	  v        the expression says no
+//	WAITING ----------------------------------> FILTERED    acknowledged
+//	  | ^ ^ ^
+//	  | | | +----- PARKED      an earlier event of its video is not over (OrderVideo): sent back, called back, holds no slot
+//	  | | +------- HANDED BACK stop, pause, open breaker, disabled: sent back as it came, no attempt is spent
+//	  | |
+//	  | | next_at is over, or the receiver is back
+//	  | +--------- RETRY       the attempt record is written, then it is sent back with a delay, holds no slot
+//	  |              ^
+//	  | turn, slot,  | 5xx, 408, 425, 429, 3xx, network, TLS, timeout, body: the whole schedule
+//	  | rate, gate   | other 4xx: the first four steps; 410: when the endpoint is enabled again
+//	  v              |
+//	ATTEMPT ---------+------------------------> DELIVERED   2xx, the answer read: acknowledged, then the record is deleted
+//	(a PROBE, when   |
+//	the breaker is   | the schedule, or its part, used up; 415, 501, or a blocked address at once
+//	open)            v
+//	               DEAD        the record says so, then the letter is stored, then the event is acknowledged
 //
 // An attempt counts when its request was made and we did not break it off ourselves. The count stands in the attempt record,
 // not in the engine's delivery count, which also grows with restarts and hand-backs. The first attempt of a delivery, if it
@@ -84,8 +89,9 @@
 //	a letter cannot be written  it is tried again every 30 s, without another attempt
 //	a consumer is deleted       it is made again behind the last position known (at most 5 s old): repeats, no gap
 //	the clock is set back       no delivery waits longer than the wait that was decided for it
-//	two processes, one engine   they share each endpoint's consumer: every event goes to one of them. Each has a breaker of
-//	                            its own; disabling, enabling and pausing reach the other within five seconds
+//	two processes, one engine   they share each endpoint's consumer: every event goes to one of them. Each finds out for
+//	                            itself that a receiver is away, and one of them tells; that it was disabled, enabled or
+//	                            paused, or has recovered, reaches the other within five seconds
 //
 // # Where we connect
 //

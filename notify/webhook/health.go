@@ -70,12 +70,21 @@ func (s *records) loadHealth(ctx context.Context, endpoint string) (health, erro
 	return h, nil
 }
 
+// errOutrun means that another process has written an endpoint's health since this one read it.
+var errOutrun = errors.New("another process has changed the endpoint's health")
+
+// saveHealth replaces the health that h was made from, and no other.
 func (s *records) saveHealth(ctx context.Context, endpoint string, h *health) error {
 	data, err := json.Marshal(h)
 	if err != nil {
 		return fmt.Errorf("write health of endpoint %q: %w", endpoint, err)
 	}
-	ack, err := s.js.Publish(ctx, s.names.HealthSubject(endpoint), data, jetstream.WithExpectStream(s.names.HealthStream()))
+	ack, err := s.js.Publish(ctx, s.names.HealthSubject(endpoint), data,
+		jetstream.WithExpectStream(s.names.HealthStream()), jetstream.WithExpectLastSequencePerSubject(h.seq))
+	var refused *jetstream.APIError
+	if errors.As(err, &refused) && refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+		return errOutrun
+	}
 	if err != nil {
 		return fmt.Errorf("write health of endpoint %q: %w", endpoint, err)
 	}
@@ -200,9 +209,9 @@ func (l *lane) enable(ctx context.Context) error {
 	now := l.now()
 	next := health{
 		State: StateActive, Cause: l.health.Cause, Since: now, Recovered: now, URLHash: l.target.urlHash,
-		Alarmed: l.health.Alarmed, Untold: l.health.Untold,
+		Alarmed: l.health.Alarmed, Untold: l.health.Untold, seq: l.health.seq,
 	}
-	if err := l.records.saveHealth(ctx, l.target.Name, &next); err != nil {
+	if err := l.overwrite(ctx, &next); err != nil {
 		return err
 	}
 	l.hold(next)
@@ -261,8 +270,7 @@ func (l *lane) keep() {
 func (l *lane) flushHealth(ctx context.Context) error {
 	l.hold(l.health)
 	if l.dirty {
-		l.health.URLHash = l.target.urlHash
-		if err := l.records.saveHealth(ctx, l.target.Name, &l.health); err != nil {
+		if err := l.writeHealth(ctx); err != nil {
 			return err
 		}
 		l.dirty = false
@@ -276,7 +284,47 @@ func (l *lane) flushHealth(ctx context.Context) error {
 		}
 	}
 	l.health.Untold = nil
-	return l.records.saveHealth(ctx, l.target.Name, &l.health)
+	return l.writeHealth(ctx)
+}
+
+// writeHealth writes the health down. If another process has come to the same conclusion before, it has told the world as
+// well, and this one holds its tongue.
+func (l *lane) writeHealth(ctx context.Context) error {
+	l.health.URLHash = l.target.urlHash
+	err := l.records.saveHealth(ctx, l.target.Name, &l.health)
+	if !errors.Is(err, errOutrun) {
+		return err
+	}
+	other, err := l.records.loadHealth(ctx, l.target.Name)
+	if err != nil {
+		return err
+	}
+	next := l.health
+	next.seq = other.seq
+	if other.State == next.State && other.Alarmed == next.Alarmed && other.URLHash == next.URLHash {
+		next.Untold = other.Untold
+	}
+	if next.Until.Before(other.Until) {
+		next.Until = other.Until
+	}
+	err = l.overwrite(ctx, &next)
+	l.hold(next)
+	return err
+}
+
+// overwrite writes health over whatever another process has written.
+func (l *lane) overwrite(ctx context.Context, h *health) error {
+	for {
+		err := l.records.saveHealth(ctx, l.target.Name, h)
+		if !errors.Is(err, errOutrun) {
+			return err
+		}
+		other, err := l.records.loadHealth(ctx, l.target.Name)
+		if err != nil {
+			return err
+		}
+		h.seq = other.seq
+	}
 }
 
 // tend does what the engine was not there for, and takes over what another process wrote. It is called every few seconds.
@@ -296,8 +344,8 @@ func (l *lane) tend(ctx context.Context) error {
 	return err
 }
 
-// follow obeys what another process that shares the endpoint has found out or was told: disabled, enabled, paused. Whether
-// the breaker is open each process finds out for itself.
+// follow obeys what another process that shares the endpoint has found out or was told: disabled, enabled, paused, recovered.
+// That the endpoint is away each process finds out for itself: it may be the way there that is broken.
 func (l *lane) follow(ctx context.Context) error {
 	h, err := l.records.loadHealth(ctx, l.target.Name)
 	if err != nil || h.seq <= l.health.seq || h.URLHash != l.target.urlHash {
@@ -311,6 +359,9 @@ func (l *lane) follow(ctx context.Context) error {
 	case was == StateDisabled:
 		l.callBack()
 		l.gate.enable(l.now())
+	case h.State == StateActive && was == StateDegraded: // there may be nothing left here to find that out with
+		l.gate.succeeded(l.now())
+		l.callBack()
 	}
 	l.gate.pause(h.pausedUntil(l.now()))
 	l.showState()
