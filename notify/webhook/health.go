@@ -305,7 +305,7 @@ func (l *lane) writeHealth(ctx context.Context) error {
 		next.Untold = other.Untold
 	}
 	if next.Until.Before(other.Until) {
-		next.Until = other.Until
+		next.Until, next.Asked = other.Until, other.Asked
 	}
 	err = l.overwrite(ctx, &next)
 	l.hold(next)
