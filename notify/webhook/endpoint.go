@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -33,8 +34,19 @@ type Endpoint struct {
 	// URL receives the POST requests: https, or http to a loopback or private address.
 	URL string `json:"-"`
 	// Secrets sign each request, all of them, so that a receiver accepts the old and the new one during a rotation. Each is
-	// whsec_ and the base64 of 24 to 64 bytes. None means that requests are not signed.
+	// whsec_ and the base64 of 24 to 64 bytes (signature v1), or whsk_ and the base64 of an ed25519 key (signature v1a). None
+	// means that requests are not signed.
 	Secrets []string `json:"-"`
+	// Headers are added to each request. Those that belong to the delivery itself are refused. Values may be secret.
+	Headers map[string]string `json:"-"`
+	// Format says what requests look like. Default FormatStandard.
+	Format Format
+	// HandshakeOrigin, a DNS name for this installation, turns on the CloudEvents handshake: before its first delivery, and
+	// once a day, the receiver is asked whether it wants deliveries from that origin, and nothing is sent unless it agrees.
+	HandshakeOrigin string
+	// HandshakeRate is how many requests a minute the handshake asks for; zero asks for none. What the receiver grants
+	// limits the endpoint.
+	HandshakeRate int
 	// Events are the types delivered here, as globs ("video.*"). Default: video.done and video.failed.
 	Events []string
 	// InFlight limits the requests under way at once. Default 16, at most 256.
@@ -49,6 +61,9 @@ type Endpoint struct {
 func (e Endpoint) WithDefaults() Endpoint {
 	if len(e.Events) == 0 {
 		e.Events = []string{"video.done", "video.failed"}
+	}
+	if e.Format == "" {
+		e.Format = FormatStandard
 	}
 	if e.InFlight == 0 {
 		e.InFlight = defaultInFlight
@@ -108,6 +123,8 @@ type target struct {
 	basic    string // Authorization header from the URL's user info
 	secrets  []Secret
 	patterns []string
+	header   http.Header // of every request, shared: to be cloned, not changed
+	consent  consent
 }
 
 func compile(e Endpoint) (*target, error) {
@@ -126,9 +143,12 @@ func compile(e Endpoint) (*target, error) {
 		complain("secrets["+strconv.Itoa(i)+"]", err)
 		t.secrets = append(t.secrets, secret)
 	}
+	t.secrets = sharedFirst(t.secrets)
 	if len(e.Secrets) > maxSecrets {
 		complain("secrets", fmt.Errorf("%d are too many, keep at most %d", len(e.Secrets), maxSecrets))
 	}
+	complain("format", checkFormat(e.Format))
+	problems = append(problems, t.compileRequest()...)
 	for i, p := range e.Events {
 		complain("events["+strconv.Itoa(i)+"]", checkPattern(p))
 	}
@@ -142,6 +162,23 @@ func compile(e Endpoint) (*target, error) {
 		return nil, fmt.Errorf("endpoint %s: %w", safeName(e.Name), errors.Join(problems...))
 	}
 	return t, nil
+}
+
+// compileRequest prepares what is the same in every request.
+func (t *target) compileRequest() (problems []error) {
+	t.header, problems = compileHeaders(t.Headers, t.basic != "")
+	if t.HandshakeOrigin != "" {
+		if err := checkOrigin(t.HandshakeOrigin); err != nil {
+			problems = append(problems, fmt.Errorf("handshake_origin: %w", err))
+		}
+	}
+	switch {
+	case t.HandshakeRate < 0 || t.HandshakeRate > maxHandshakeRate:
+		problems = append(problems, fmt.Errorf("handshake_rate: %d is out of range, use 1 to %d a minute", t.HandshakeRate, maxHandshakeRate))
+	case t.HandshakeRate > 0 && t.HandshakeOrigin == "":
+		problems = append(problems, errors.New("handshake_rate: it is asked for in the handshake, set handshake_origin as well"))
+	}
+	return problems
 }
 
 func checkName(name string) error {
