@@ -86,7 +86,7 @@ func (s *sender) request(ctx context.Context, t *target, id string, body []byte)
 	// Canonical keys written out: Header.Set would work each of them out again for every request.
 	header := make(http.Header, len(t.header)+9)
 	maps.Copy(header, t.header)
-	header["Content-Type"] = contentTypes[t.Format]
+	header["Content-Type"] = t.contentType
 	header["User-Agent"] = s.agent
 	header["Accept-Encoding"] = identityEncoding
 	header["Traceparent"] = []string{traceparent(id)}

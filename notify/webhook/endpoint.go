@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"text/template"
 	"time"
 )
 
@@ -41,6 +43,18 @@ type Endpoint struct {
 	Headers map[string]string `json:"-"`
 	// Format says what requests look like. Default FormatStandard.
 	Format Format
+	// Link leads from a message to the video: a URL with {video_no}, {source} or {event_id} in it. Only presets use it.
+	Link string
+	// RoutingKey is the integration key of FormatPagerDuty's service. With it, URL may be empty: it is then PagerDuty's own.
+	RoutingKey string `json:"-"`
+	// AlertFor is how long an alert of FormatAlertmanager lasts if no later event ends it, from the time of the event: 1 m to
+	// 90 days, default 24 h. An alert delivered later than that arrives as one that is over.
+	AlertFor time.Duration
+	// Template makes the request's body in FormatTemplate: a text/template over the event's JSON names, as in
+	// {"text": {{json .subject}}}. See the package documentation.
+	Template string `json:"-"`
+	// ContentType is what FormatTemplate's output is sent as. Default application/json, for which it is checked to be JSON.
+	ContentType string
 	// HandshakeOrigin, a DNS name for this installation, turns on the CloudEvents handshake: before its first delivery, and
 	// once a day, the receiver is asked whether it wants deliveries from that origin, and nothing is sent unless it agrees.
 	HandshakeOrigin string
@@ -59,17 +73,36 @@ type Endpoint struct {
 
 // WithDefaults returns a copy with every unset field at its default.
 func (e Endpoint) WithDefaults() Endpoint {
-	if len(e.Events) == 0 {
-		e.Events = []string{"video.done", "video.failed"}
-	}
 	if e.Format == "" {
 		e.Format = FormatStandard
+	}
+	e = e.withPreset()
+	if len(e.Events) == 0 {
+		e.Events = []string{"video.done", "video.failed"}
 	}
 	if e.InFlight == 0 {
 		e.InFlight = defaultInFlight
 	}
 	if e.Timeout == 0 {
 		e.Timeout = defaultTimeout
+	}
+	return e
+}
+
+// withPreset fills in what the format has defaults of its own for.
+func (e Endpoint) withPreset() Endpoint {
+	p, _ := presetOf(e.Format)
+	if len(e.Events) == 0 {
+		e.Events = slices.Clone(p.events)
+	}
+	if e.Format == FormatPagerDuty && e.URL == "" {
+		e.URL = pagerDutyURL
+	}
+	if e.Format == FormatAlertmanager && e.AlertFor == 0 {
+		e.AlertFor = defaultAlertFor
+	}
+	if e.Format == FormatTemplate && e.ContentType == "" {
+		e.ContentType = jsonType
 	}
 	return e
 }
@@ -125,11 +158,15 @@ type target struct {
 	patterns []string
 	header   http.Header // of every request, shared: to be cloned, not changed
 	consent  consent
+
+	preset      preset
+	contentType []string
+	template    *template.Template // of FormatTemplate
 }
 
 func compile(e Endpoint) (*target, error) {
 	e = e.WithDefaults()
-	t := &target{Endpoint: e, patterns: e.Events}
+	t := &target{Endpoint: e}
 	var problems []error
 	complain := func(field string, err error) {
 		if err != nil {
@@ -147,10 +184,14 @@ func compile(e Endpoint) (*target, error) {
 	if len(e.Secrets) > maxSecrets {
 		complain("secrets", fmt.Errorf("%d are too many, keep at most %d", len(e.Secrets), maxSecrets))
 	}
-	complain("format", checkFormat(e.Format))
 	problems = append(problems, t.compileRequest()...)
+	problems = append(problems, t.compilePreset()...)
 	for i, p := range e.Events {
-		complain("events["+strconv.Itoa(i)+"]", checkPattern(p))
+		err := checkPattern(p)
+		if err == nil {
+			err = t.preset.checkSpeaks(p)
+		}
+		complain("events["+strconv.Itoa(i)+"]", err)
 	}
 	if e.InFlight < 1 || e.InFlight > maxInFlight {
 		complain("in_flight", fmt.Errorf("%d is out of range, use 1 to %d", e.InFlight, maxInFlight))

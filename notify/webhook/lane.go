@@ -57,13 +57,18 @@ func (l *lane) deliver(ctx context.Context, shut <-chan struct{}, d *delivery) {
 		l.buryAndFinish(d, past)
 		return
 	}
+	body, err := l.target.compose(d.body)
+	if err != nil {
+		l.unrenderable(d, past, err)
+		return
+	}
 	release, ok := l.acquire(shut)
 	if !ok {
 		d.handBack()
 		return
 	}
 	l.metrics.inFlight.Inc()
-	out := l.sender.send(ctx, l.target, d.id, d.body)
+	out := l.sender.send(ctx, l.target, d.id, body)
 	l.metrics.inFlight.Dec()
 	next := l.decide(past, out)
 	l.heed(next) // before the place comes free: who waits for it must not slip through
