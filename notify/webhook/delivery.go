@@ -28,6 +28,8 @@ type delivery struct {
 	handed      uint64 // how often the engine has handed it out, this time included
 	stored      time.Time
 	taken       time.Time
+	group       string // the webhook-id of the message that told it together with others
+	groupSize   int
 
 	conn     *nats.Conn
 	reply    atomic.Pointer[string]

@@ -2,9 +2,10 @@ package webhook
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -69,7 +70,7 @@ func (c Config) WithDefaults() Config {
 		c.Logger = zap.NewNop()
 	}
 	if c.Jitter == nil {
-		c.Jitter = rand.Float64
+		c.Jitter = mathrand.Float64
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -84,6 +85,7 @@ type Dispatcher struct {
 	records   *records
 	lanes     []*lane
 	feeds     []*feed
+	owner     string // tells this process from others on the same engine, in the records of groups
 
 	mu       sync.Mutex
 	prepared bool
@@ -104,6 +106,7 @@ func New(c Config) (*Dispatcher, error) {
 		config:    c,
 		transport: newTransport(newGuard(c.AllowNetworks), c.GlobalInFlight+len(targets)),
 		records:   &records{js: c.JetStream, names: c.Names},
+		owner:     rand.Text(),
 	}
 	global := make(chan struct{}, c.GlobalInFlight)
 	snd := newSender(d.transport, c.Version, c.Now)
@@ -140,7 +143,7 @@ func (d *Dispatcher) addLane(t *target, snd *sender, global chan struct{}, m *la
 	l := &lane{
 		target: t, names: c.Names, js: c.JetStream, records: d.records, sender: snd, metrics: m,
 		log: c.Logger.With(zap.String("endpoint", t.Name)), now: c.Now, jitter: c.Jitter,
-		gate: newGate(), slots: make(chan struct{}, t.InFlight), own: make(chan struct{}, 1), global: global,
+		groups: newGroups(t, d.owner), gate: newGate(), slots: make(chan struct{}, t.InFlight), own: make(chan struct{}, 1), global: global,
 	}
 	d.lanes = append(d.lanes, l)
 	for stream, filters := range d.wanted(t) {
@@ -201,6 +204,9 @@ func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
 			return err
 		}
 		f.floor.Store(c.CachedInfo().AckFloor.Stream)
+	}
+	if err := l.readGroups(ctx, time.Now()); err != nil {
+		return err
 	}
 	return l.restore(ctx)
 }

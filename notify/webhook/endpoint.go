@@ -55,6 +55,11 @@ type Endpoint struct {
 	Template string `json:"-"`
 	// ContentType is what FormatTemplate's output is sent as. Default application/json, for which it is checked to be JSON.
 	ContentType string
+	// GroupWait is how long a message waits for other events to tell with the first one: 100 ms to 10 m. Default 10 s for
+	// Slack, Discord and Teams; zero, no groups, for FormatTemplate and FormatAlertmanager. The other formats have no groups.
+	GroupWait time.Duration
+	// GroupMax is how many events one message tells at most, up to 1000; 1 for no groups. Default 500 with a GroupWait.
+	GroupMax int
 	// HandshakeOrigin, a DNS name for this installation, turns on the CloudEvents handshake: before its first delivery, and
 	// once a day, the receiver is asked whether it wants deliveries from that origin, and nothing is sent unless it agrees.
 	HandshakeOrigin string
@@ -94,6 +99,12 @@ func (e Endpoint) withPreset() Endpoint {
 	p, _ := presetOf(e.Format)
 	if len(e.Events) == 0 {
 		e.Events = slices.Clone(p.events)
+	}
+	if e.GroupWait == 0 && e.GroupMax != 1 {
+		e.GroupWait = p.groupWait
+	}
+	if e.GroupWait > 0 && e.GroupMax == 0 && p.groups {
+		e.GroupMax = defaultGroupMax
 	}
 	if e.Format == FormatPagerDuty && e.URL == "" {
 		e.URL = pagerDutyURL

@@ -56,6 +56,9 @@ type feed struct {
 func newFeed(l *lane, js jetstream.JetStream, stream, consumer string, filters []string) *feed {
 	// A few more than there are slots, so that the next delivery is here when a slot comes free.
 	limit := l.target.InFlight + max(1, l.target.InFlight/2)
+	if l.groups.wait > 0 {
+		limit = max(limit, 2*l.groups.most) // one group under way, the next one collecting
+	}
 	return &feed{
 		lane: l, js: js, conn: js.Conn(), stream: stream, consumer: consumer, filters: filters, limit: limit,
 		next:     nextSubject(js, stream, consumer),

@@ -137,6 +137,9 @@ func (t *target) compilePreset() (problems []error) {
 	t.preset, _ = presetOf(t.Format)
 	t.patterns, t.contentType = t.preset.narrow(t.Events), []string{t.preset.contentType}
 	complain("link", checkLink(t.Link))
+	if t.preset.name != "" {
+		complain("group_wait, group_max", checkGrouping(t.preset, t.GroupWait, t.GroupMax))
+	}
 	complain("routing_key", t.onlyFor(FormatPagerDuty, t.RoutingKey != "", func() error { return checkRoutingKey(t.RoutingKey) }))
 	complain("alert_for", t.onlyFor(FormatAlertmanager, t.AlertFor != 0, func() error { return checkAlertFor(t.AlertFor) }))
 	complain("template", t.onlyFor(FormatTemplate, t.Template != "", t.compileTemplate))

@@ -30,6 +30,7 @@ type lane struct {
 	now     func() time.Time
 	jitter  func() float64
 
+	groups *groups
 	gate   *gate
 	slots  chan struct{} // InFlight of them
 	own    chan struct{} // one exchange that needs no place under the global limit
@@ -49,6 +50,9 @@ type lane struct {
 // deliver sees one delivery through: recall, attempt, settle. When shut is closed, what has not started goes back; ctx ends
 // only with the grace period, and breaks off what has.
 func (l *lane) deliver(ctx context.Context, shut <-chan struct{}, d *delivery) {
+	if l.bundled(ctx, shut, d) {
+		return
+	}
 	past, ok := l.recall(d)
 	if !ok {
 		return
@@ -230,14 +234,18 @@ func (l *lane) settle(d *delivery, past record, next decision) {
 func (l *lane) succeed(d *delivery, past record, out outcome) {
 	d.done()
 	l.metrics.latency.Observe(time.Since(d.stored).Seconds())
-	if total, since := l.failures.clear(); total > 0 {
-		l.log.Info("webhook endpoint answers again", zap.Int("failed_attempts", total), zap.Time("failing_since", since))
-	}
+	l.recovered()
 	if c := l.log.Check(zap.DebugLevel, "webhook delivered"); c != nil {
 		c.Write(zap.String("event_id", d.id), zap.Int("status", out.status), zap.Int("attempt", past.Attempts+1),
 			zap.Duration("took", out.took))
 	}
 	l.forget(past)
+}
+
+func (l *lane) recovered() {
+	if total, since := l.failures.clear(); total > 0 {
+		l.log.Info("webhook endpoint answers again", zap.Int("failed_attempts", total), zap.Time("failing_since", since))
+	}
 }
 
 // save writes the attempt record. When the engine will not have it, the attempt goes uncounted: the delivery is then tried
@@ -256,14 +264,15 @@ func (l *lane) save(d *delivery, r *record) {
 	}
 }
 
-// buryAndFinish stores the dead letter, and only then lets go of the event.
-func (l *lane) buryAndFinish(d *delivery, r record) {
+// buryAndFinish stores the dead letter, and only then lets go of the event. It reports whether that was done; else the event
+// comes again.
+func (l *lane) buryAndFinish(d *delivery, r record) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
 	defer cancel()
 	if err := bury(ctx, l.js, l.names, l.target.Name, d, r); err != nil {
 		l.trouble(err)
 		d.later(buryRetry)
-		return
+		return false
 	}
 	d.done()
 	l.metrics.dead.Inc()
@@ -272,6 +281,7 @@ func (l *lane) buryAndFinish(d *delivery, r record) {
 			zap.Int("attempts", r.Attempts), zap.Int("status", r.LastStatus), zap.Int("count", n))
 	}
 	l.forget(r)
+	return true
 }
 
 func (l *lane) forget(r record) {
