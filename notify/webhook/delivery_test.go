@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	cloudevent "github.com/cloudevents/sdk-go/v2/event"
+	"github.com/cloudevents/sdk-go/v2/event"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
@@ -32,7 +32,7 @@ func TestADeliveryIsWhatTheStandardsSay(t *testing.T) {
 			t.Errorf("secret %d: %v", seed, err)
 		}
 	}
-	var parsed cloudevent.Event
+	var parsed event.Event
 	must(t, parsed.UnmarshalJSON(got.body))
 	must(t, parsed.Validate())
 	if parsed.ID() != id || parsed.Type() != "video.done" {

@@ -35,7 +35,7 @@ type preset struct {
 	contentType string
 	// render makes a request's body of one event, or of a group. It looks at nothing but its arguments: the same events and
 	// settings make the same bytes on every attempt, after a restart too. Without it the event's own bytes are sent.
-	render func(*target, []*event) ([]byte, error)
+	render func(*target, []*eventView) ([]byte, error)
 	// types are the event types that mean something in this format; none for all of them.
 	types []string
 	// groups says that one request can carry several events.
@@ -112,7 +112,7 @@ func (t *target) compose(bodies ...[]byte) ([]byte, error) {
 	if t.preset.render == nil {
 		return bodies[0], nil
 	}
-	events := make([]*event, len(bodies))
+	events := make([]*eventView, len(bodies))
 	for i, body := range bodies {
 		var err error
 		if events[i], err = readEvent(body); err != nil {

@@ -13,9 +13,9 @@ import (
 	"unicode/utf8"
 )
 
-// event is what presets read of an event. It is apart from the envelope that notify writes: fields may come that presets know
+// eventView is what presets read of an event. It is apart from the envelope that notify writes: fields may come that presets know
 // nothing of, and events of sources and endpoints are read by the same struct.
-type event struct {
+type eventView struct {
 	ID      string    `json:"id"`
 	Source  string    `json:"source"`
 	Type    string    `json:"type"`
@@ -44,8 +44,8 @@ type eventData struct {
 
 var errNoEvent = errors.New("this is no event: it has no id, type or subject")
 
-func readEvent(body []byte) (*event, error) {
-	e := &event{raw: body}
+func readEvent(body []byte) (*eventView, error) {
+	e := &eventView{raw: body}
 	if err := json.Unmarshal(body, e); err != nil {
 		return nil, fmt.Errorf("read the event: %w", err)
 	}
@@ -55,10 +55,10 @@ func readEvent(body []byte) (*event, error) {
 	return e, nil
 }
 
-func (e *event) video() bool { return strings.HasPrefix(e.Type, "video.") }
+func (e *eventView) video() bool { return strings.HasPrefix(e.Type, "video.") }
 
 // name is what people call the subject of the event.
-func (e *event) name() string {
+func (e *eventView) name() string {
 	if e.Data.VideoName != "" {
 		return clean(e.Data.VideoName)
 	}
@@ -66,7 +66,7 @@ func (e *event) name() string {
 }
 
 // why is the cause of a failure, or the reason of trouble with a source or endpoint; empty when nobody said.
-func (e *event) why() string {
+func (e *eventView) why() string {
 	switch {
 	case e.video():
 		return clean(e.Data.Cause)
@@ -112,7 +112,7 @@ func checkLink(link string) error {
 func safePlaceholder(p string) string { return printable(p, maxNameBytes) }
 
 // link leads people from a message to the video; empty when the endpoint has none, or the event is not about one.
-func (t *target) link(e *event) string {
+func (t *target) link(e *eventView) string {
 	if t.Link == "" || !e.video() {
 		return ""
 	}

@@ -36,10 +36,10 @@ var errNoTime = errors.New("the event has no time, which an alert begins or ends
 // renderAlertmanager lists the alerts that the events begin and end. An alert stands for a condition of one video, whatever
 // request carries it, so that a group is a longer list and no message of its own. All times are the events' own: the list is
 // the same on every attempt.
-func renderAlertmanager(t *target, events []*event) ([]byte, error) {
+func renderAlertmanager(t *target, events []*eventView) ([]byte, error) {
 	var list []alert
 	at := make(map[string]int) // by name and subject: of several in a group the last one counts
-	put := func(e *event, a alert) {
+	put := func(e *eventView, a alert) {
 		key := a.Labels["alertname"] + "\x00" + e.Source + "\x00" + e.Subject
 		if i, known := at[key]; known {
 			list[i] = a
@@ -66,7 +66,7 @@ func renderAlertmanager(t *target, events []*event) ([]byte, error) {
 }
 
 // opened is an alert that lasts for the endpoint's time, or until an event ends it.
-func opened(t *target, e *event, what incident) alert {
+func opened(t *target, e *eventView, what incident) alert {
 	annotations := details(e)
 	annotations["summary"] = summarise(e, maxCauseUnits)
 	for _, label := range []string{"subject", "why"} { // a label already, and within the summary
@@ -82,7 +82,7 @@ func opened(t *target, e *event, what incident) alert {
 }
 
 // alertLabels are the alert's identity: nothing that changes from event to event may be among them.
-func alertLabels(e *event, name string) map[string]string {
+func alertLabels(e *eventView, name string) map[string]string {
 	labels := map[string]string{"alertname": name, "severity": severities[name], "service": "vidbell"}
 	switch {
 	case e.video():

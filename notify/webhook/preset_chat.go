@@ -52,7 +52,7 @@ func rank(kind string) int {
 	return slices.IndexFunc(wordings, func(w wording) bool { return w.kind == kind })
 }
 
-func words(e *event) wording {
+func words(e *eventView) wording {
 	if i := rank(e.Type); i >= 0 {
 		return wordings[i]
 	}
@@ -65,8 +65,8 @@ type markup struct {
 	link       func(text, url string) string
 }
 
-// told is a message before it becomes somebody's JSON: a title without markup, and lines with it.
-type told struct {
+// chatText is a message before it becomes somebody's JSON: a title without markup, and lines with it.
+type chatText struct {
 	title string
 	tone  tone
 	lines []string
@@ -74,16 +74,16 @@ type told struct {
 	id    string    // of the event; empty for a group
 }
 
-func tell(t *target, events []*event, m markup) told {
+func tell(t *target, events []*eventView, m markup) chatText {
 	if len(events) == 1 {
 		return tellOne(t, events[0], m)
 	}
 	return tellMany(t, events, m)
 }
 
-func tellOne(t *target, e *event, m markup) told {
+func tellOne(t *target, e *eventView, m markup) chatText {
 	w := words(e)
-	out := told{title: headline(w.one+" "+w.did) + ": " + cut(e.name(), maxNameUnits), tone: w.tone, at: e.Time, id: e.ID}
+	out := chatText{title: headline(w.one+" "+w.did) + ": " + cut(e.name(), maxNameUnits), tone: w.tone, at: e.Time, id: e.ID}
 	fact := func(name, value string) {
 		if value != "" {
 			out.lines = append(out.lines, m.bold(name)+" "+value)
@@ -100,7 +100,7 @@ func tellOne(t *target, e *event, m markup) told {
 	return out
 }
 
-func whyName(e *event) string {
+func whyName(e *eventView) string {
 	if e.video() {
 		return "Cause"
 	}
@@ -110,7 +110,7 @@ func whyName(e *event) string {
 func headline(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // reference is the video's id, as a link where the endpoint has one.
-func (t *target) reference(e *event, m markup) string {
+func (t *target) reference(e *eventView, m markup) string {
 	id := cut(clean(e.Subject), maxIDUnits)
 	if link := t.link(e); link != "" {
 		return m.link(m.text(id), link)
@@ -118,7 +118,7 @@ func (t *target) reference(e *event, m markup) string {
 	return m.text(id)
 }
 
-func processingTime(e *event) string {
+func processingTime(e *eventView) string {
 	if e.Data.ProcessingSeconds == nil || *e.Data.ProcessingSeconds <= 0 || *e.Data.ProcessingSeconds > 1e9 {
 		return ""
 	}
@@ -133,8 +133,8 @@ func stampText(t time.Time) string {
 }
 
 // tellMany says how many, why, and which: the first causes and the first videos, the worst ones first.
-func tellMany(t *target, events []*event, m markup) told {
-	out := told{title: countTypes(events)}
+func tellMany(t *target, events []*eventView, m markup) chatText {
+	out := chatText{title: countTypes(events)}
 	for _, e := range events {
 		out.tone = max(out.tone, words(e).tone)
 		if e.Time.After(out.at) {
@@ -146,7 +146,7 @@ func tellMany(t *target, events []*event, m markup) told {
 }
 
 // countTypes is a title such as "480 videos failed, 1 video done".
-func countTypes(events []*event) string {
+func countTypes(events []*eventView) string {
 	counts := make(map[string]int)
 	for _, e := range events {
 		counts[e.Type]++
@@ -181,7 +181,7 @@ type causeCount struct {
 }
 
 // causeLines lists the commonest causes; of equals the one seen first.
-func causeLines(events []*event, m markup) []string {
+func causeLines(events []*eventView, m markup) []string {
 	causes := countCauses(events)
 	if len(causes) == 0 {
 		return nil
@@ -196,7 +196,7 @@ func causeLines(events []*event, m markup) []string {
 	return lines
 }
 
-func countCauses(events []*event) []causeCount {
+func countCauses(events []*eventView) []causeCount {
 	var causes []causeCount
 	at := make(map[string]int)
 	for _, e := range events {
@@ -215,9 +215,9 @@ func countCauses(events []*event) []causeCount {
 	return causes
 }
 
-func itemLines(t *target, events []*event, m markup) []string {
+func itemLines(t *target, events []*eventView, m markup) []string {
 	sorted := slices.Clone(events)
-	slices.SortStableFunc(sorted, func(a, b *event) int { return cmp.Compare(uint(rank(a.Type)), uint(rank(b.Type))) })
+	slices.SortStableFunc(sorted, func(a, b *eventView) int { return cmp.Compare(uint(rank(a.Type)), uint(rank(b.Type))) })
 	lines := []string{m.bold("First of them")}
 	for _, e := range sorted[:min(len(sorted), maxItems)] {
 		lines = append(lines, words(e).did+" "+t.reference(e, m)+nameBeside(e, m))
@@ -229,7 +229,7 @@ func itemLines(t *target, events []*event, m markup) []string {
 }
 
 // nameBeside adds a name that says more than the id.
-func nameBeside(e *event, m markup) string {
+func nameBeside(e *eventView, m markup) string {
 	if e.Data.VideoName == "" {
 		return ""
 	}

@@ -45,7 +45,7 @@ var discordMarkup = markup{
 
 var discordTones = map[tone]int{toneBad: 0xd92d20, toneWarn: 0xf79009, toneGood: 0x12b76a, toneNeutral: 0x667085}
 
-func renderDiscord(t *target, events []*event) ([]byte, error) {
+func renderDiscord(t *target, events []*eventView) ([]byte, error) {
 	said := tell(t, events, discordMarkup)
 	embed := discordEmbed{
 		Title:       escapedWithin(said.title, discordTitleLimit, discordEscape),

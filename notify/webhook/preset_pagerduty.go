@@ -93,7 +93,7 @@ var severities = map[string]string{
 // renderPagerDuty opens an incident for each video, source or endpoint in trouble, and resolves it by the same key. Events
 // are not grouped: an incident is acknowledged, escalated and resolved by itself, and grouping them is a setting of the
 // PagerDuty service.
-func renderPagerDuty(t *target, events []*event) ([]byte, error) {
+func renderPagerDuty(t *target, events []*eventView) ([]byte, error) {
 	e := events[0]
 	what, ok := incidents[e.Type]
 	if !ok {
@@ -111,7 +111,7 @@ func renderPagerDuty(t *target, events []*event) ([]byte, error) {
 }
 
 // dedupKey is source and subject: all that happens to a video is one incident.
-func dedupKey(e *event) string {
+func dedupKey(e *eventView) string {
 	key := e.Source + "/" + e.Subject
 	if !e.video() {
 		key = e.Source + "/" + "health"
@@ -123,7 +123,7 @@ func dedupKey(e *event) string {
 	return key
 }
 
-func pagerDutyDetails(e *event, what incident) *pagerDutyPayload {
+func pagerDutyDetails(e *eventView, what incident) *pagerDutyPayload {
 	p := &pagerDutyPayload{
 		Summary: summarise(e, pagerDutySummaryLimit), Source: cut(clean(e.Source), maxNameUnits), Severity: what.severity,
 		Component: cut(e.name(), maxNameUnits), Class: e.Type, Details: details(e),
@@ -138,7 +138,7 @@ func pagerDutyDetails(e *event, what incident) *pagerDutyPayload {
 }
 
 // summarise says all of an event that fits in one line.
-func summarise(e *event, limit int) string {
+func summarise(e *eventView, limit int) string {
 	w := words(e)
 	text := headline(w.one+" "+w.did) + ": " + cut(e.name(), maxNameUnits)
 	if why := e.why(); why != "" {
@@ -148,7 +148,7 @@ func summarise(e *event, limit int) string {
 }
 
 // details are the facts of an event by name, without those that are not known.
-func details(e *event) map[string]string {
+func details(e *eventView) map[string]string {
 	facts := map[string]string{
 		"event_id": e.ID, "subject": e.Subject, "why": e.why(), "video_name": e.Data.VideoName, "raw_status": e.Data.RawStatus,
 		"processing": processingTime(e),

@@ -41,7 +41,7 @@ var slackMarkup = markup{
 
 var slackTones = map[tone]string{toneBad: ":red_circle:", toneWarn: ":large_yellow_circle:", toneGood: ":large_green_circle:"}
 
-func renderSlack(t *target, events []*event) ([]byte, error) {
+func renderSlack(t *target, events []*eventView) ([]byte, error) {
 	said := tell(t, events, slackMarkup)
 	no := false
 	lines := fit(said.lines, slackSectionLimit, units)

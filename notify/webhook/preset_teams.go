@@ -52,7 +52,7 @@ var teamsEscape = escaper("\\`*_[]()<>#|~")
 
 var teamsMarkup = markup{text: teamsEscape, bold: discordMarkup.bold, link: discordMarkup.link}
 
-func renderTeams(t *target, events []*event) ([]byte, error) {
+func renderTeams(t *target, events []*eventView) ([]byte, error) {
 	said := tell(t, events, teamsMarkup)
 	body := []teamsBlock{{
 		Type: "TextBlock", Text: teamsEscape(said.title), Wrap: true, Weight: "Bolder", Size: "Medium", Color: teamsTones[said.tone],

@@ -91,7 +91,7 @@ func (t *target) compileTemplate() error {
 		if !matchesAny(t.patterns, kind) {
 			continue
 		}
-		if _, err := renderTemplate(t, []*event{sampleEvent(kind)}); err != nil {
+		if _, err := renderTemplate(t, []*eventView{sampleEvent(kind)}); err != nil {
 			return fmt.Errorf("it fails for %s: %w", kind, err)
 		}
 	}
@@ -111,7 +111,7 @@ func checkContentType(contentType string) error {
 }
 
 // renderTemplate gives the template the first event by its JSON names, and events and count beside them.
-func renderTemplate(t *target, events []*event) ([]byte, error) {
+func renderTemplate(t *target, events []*eventView) ([]byte, error) {
 	all := make([]any, len(events))
 	for i, e := range events {
 		fields, err := templateFields(e)
@@ -134,7 +134,7 @@ func renderTemplate(t *target, events []*event) ([]byte, error) {
 
 // templateFields reads an event as a template sees it. What is left out of the JSON when it is false is there all the same, or
 // asking for it would be an error.
-func templateFields(e *event) (map[string]any, error) {
+func templateFields(e *eventView) (map[string]any, error) {
 	decoder := json.NewDecoder(bytes.NewReader(e.raw))
 	decoder.UseNumber()
 	var fields map[string]any
@@ -183,7 +183,7 @@ func (b *boundedBuffer) Write(p []byte) (int, error) {
 }
 
 // sampleEvent is an event of the kind, with nothing in it but what every one has.
-func sampleEvent(kind string) *event {
+func sampleEvent(kind string) *eventView {
 	data := `{"source":"default","video_no":"VI1","video_name":"name","status":"done","raw_status":"DONE","previous_status":null,` +
 		`"previous_raw_status":null,"cause":null,"duration_seconds":0,"size_bytes":0,"created_at":null,` +
 		`"first_seen_at":"2026-01-02T03:04:05.000Z","processing_seconds":null,"version":1}`
