@@ -105,5 +105,7 @@
 // # What is not promised
 //
 // Order: events go out in the log's order, several at a time, and a retry is overtaken. Exactly once: receivers deduplicate by
-// webhook-id. A consumer deleted while no process runs is a new endpoint to the next one, and begins with events from then.
+// webhook-id. A consumer deleted while no process runs is a new endpoint to the next one, and begins with events from then. One
+// deleted while old events are unfinished repeats later ones, and of those the ones that were told in groups long ago may then
+// be told in other groups.
 package webhook

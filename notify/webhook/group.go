@@ -26,8 +26,9 @@ const (
 	// claimRetry is when a member asks again whose group another process has just taken a step with.
 	claimRetry = time.Second
 	// keepOver is how long the record of a group that is over is kept: a kill may take back acknowledgements of the last
-	// tenth of a second, and what then comes again must find that it was told.
-	keepOver = 2 * time.Second
+	// tenth of a second, a consumer that was deleted those of the last five seconds, and what then comes again must find that
+	// it was told.
+	keepOver = 2 * pendingEvery
 )
 
 // groups are a lane's messages that tell several events at once.

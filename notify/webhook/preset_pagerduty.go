@@ -114,7 +114,7 @@ func renderPagerDuty(t *target, events []*eventView) ([]byte, error) {
 func dedupKey(e *eventView) string {
 	key := e.Source + "/" + e.Subject
 	if !e.video() {
-		key = e.Source + "/" + "health"
+		key = e.Source + "#health" // no video's key has the # in that place
 	}
 	if len(key) > pagerDutyKeyLimit {
 		sum := sha256.Sum256([]byte(key))
