@@ -25,6 +25,7 @@ const (
 	ClassRedirect Class = "redirect" // answered with 3xx, which is never followed
 	ClassBlocked  Class = "blocked"  // the address is one that we never connect to
 	ClassBody     Class = "body"     // 2xx, but its body broke off
+	ClassRender   Class = "render"   // no request could be made of the event in the endpoint's format
 )
 
 // Reason says why a delivery became a dead letter.
@@ -36,6 +37,7 @@ const (
 	ReasonRefused Reason = "refused"          // the receiver kept answering 4xx
 	ReasonFinal   Reason = "final_status"     // 415 or 501: no other attempt can do better
 	ReasonBlocked Reason = "blocked_address"  // see ClassBlocked
+	ReasonRender  Reason = "render"           // see ClassRender
 )
 
 // shortSteps is how much of the schedule a 4xx has: long enough for a bad deploy to be rolled back, not for days.

@@ -32,6 +32,8 @@ type delivery struct {
 	video       string        // whose line it stands in; empty without order
 	wait        time.Duration // that it was sent back with
 	over        bool          // acknowledged
+	group       string        // the webhook-id of the message that told it together with others
+	groupSize   int
 
 	conn     *nats.Conn
 	reply    atomic.Pointer[string]

@@ -49,7 +49,7 @@ func TestADeliveryIsWhatTheStandardsSay(t *testing.T) {
 			t.Errorf("%s is %q, want %q", key, value, want)
 		}
 	}
-	if len(got.header) != 8 { // the five above, timestamp, signature, content length
+	if len(got.header) != 9 { // the five above, timestamp, signature, traceparent, content length
 		t.Errorf("unexpected headers: %v", got.header)
 	}
 }

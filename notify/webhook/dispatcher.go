@@ -2,9 +2,10 @@ package webhook
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -71,7 +72,7 @@ func (c Config) WithDefaults() Config {
 		c.Logger = zap.NewNop()
 	}
 	if c.Jitter == nil {
-		c.Jitter = rand.Float64
+		c.Jitter = mathrand.Float64
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -89,6 +90,7 @@ type Dispatcher struct {
 	records   *records
 	lanes     []*lane
 	feeds     []*feed
+	owner     string // tells this process from others on the same engine, in the records of groups
 
 	mu       sync.Mutex
 	prepared bool
@@ -109,6 +111,7 @@ func New(c Config) (*Dispatcher, error) {
 		config:    c,
 		transport: make(map[policy]*http.Transport),
 		records:   &records{js: c.JetStream, names: c.Names},
+		owner:     rand.Text(),
 	}
 	global := make(chan struct{}, c.GlobalInFlight)
 	for _, t := range targets {
@@ -153,12 +156,14 @@ func (d *Dispatcher) addLane(t *target, snd *sender, global chan struct{}, m *la
 	l := &lane{
 		target: t, names: c.Names, js: c.JetStream, records: d.records, sender: snd, metrics: m,
 		log: c.Logger.With(zap.String("endpoint", t.Name)), now: c.Now, jitter: c.Jitter,
-		gate: newGate(t.InFlight, c.timing), slots: make(chan struct{}, t.InFlight), own: make(chan struct{}, 1), global: global,
+		groups: newGroups(t, d.owner), gate: newGate(t.InFlight, c.timing),
+		slots: make(chan struct{}, t.InFlight), own: make(chan struct{}, 1), global: global,
 		strays: make(map[position]string), rate: t.limiter(),
 	}
 	if t.Order == OrderVideo {
 		l.line = newLine()
 	}
+	l.heedGrants()
 	l.hold(health{})
 	d.lanes = append(d.lanes, l)
 	for stream, filters := range d.wanted(t) {
@@ -226,6 +231,9 @@ func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
 		if f.stream == d.config.Names.Stream() {
 			position = c.CachedInfo()
 		}
+	}
+	if err := l.readGroups(ctx, time.Now()); err != nil {
+		return err
 	}
 	if err := l.restore(ctx); err != nil {
 		return err

@@ -111,8 +111,40 @@
 //
 // With RateLimit requests are spread evenly. A delivery that waits for its time has a slot, and is handed back on a stop.
 //
+// # What is sent
+//
+// Endpoint.Format says: the event's own bytes (standard, cloudevents), or what a preset makes of it for people (slack, discord,
+// teams), for on-call tools (pagerduty, alertmanager) or by the operator's template. A preset is a pure function of the event
+// and the endpoint's settings: a retry sends the same bytes, after a restart too, unless the settings changed. An event that
+// cannot be rendered becomes a dead letter of the class render without an attempt. docs/webhooks.md shows each format.
+//
+// Every secret signs: whsec_ as v1, whsk_ as v1a. A trace begins with the event and has a span for each attempt. With
+// HandshakeOrigin nothing is sent before the receiver agreed (CloudEvents web hooks, "Abuse Protection"); a refusal is a failed
+// attempt, and the rate that was granted limits the endpoint.
+//
+// Presets for people tell several events in one message, by GroupWait and GroupMax:
+//
+//	            group_wait over, or group_max events           2xx
+//	COLLECTING -------------------------------------> WRITTEN -----> DELIVERED     each event acknowledged
+//	    |        record: events, body, claim           |    ^
+//	    |                                              v    | next_at is over; claimed by compare-and-set
+//	    | stop, pause: each event handed back         RETRY-+
+//	    v                                              |
+//	(the log)                                          +-----------> DEAD          a letter for each event, then acknowledged
+//
+// The record (vidbell.retry.<ep>._group.<id>.<settings>) is written before the first attempt, so that no crash can tell an event
+// in two messages: whoever is handed the event finds the group that it is in, sends that under its one id, or learns that it was
+// sent. Until the message was answered every event of it is unacknowledged. Of several processes one sends: the others find the
+// claim. A claim that a kill leaves behind stands for the endpoint's timeout and five seconds. The record is kept a little longer
+// than the group, because a kill may take back the last acknowledgements.
+//
+// PagerDuty has one incident for each video, source or endpoint, opened and resolved by one key; Alertmanager has one alert for
+// each condition of each, and a request may list several. Neither is merged into a message of ours: their users acknowledge,
+// silence and group them there.
+//
 // # What is not promised
 //
 // Exactly once: receivers deduplicate by webhook-id. A consumer deleted while no process runs is a new endpoint to the next
-// one, and begins with events from then.
+// one, and begins with events from then. One deleted while old events are unfinished repeats later ones, and of those the ones
+// that were told in groups long ago may then be told in other groups.
 package webhook

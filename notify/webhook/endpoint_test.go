@@ -34,6 +34,7 @@ func TestValidateEndpoint(t *testing.T) {
 		"a bad second secret":               {func(e *Endpoint) { e.Secrets = []string{secretText(1), "hidden"} }, "secrets[1]: must begin with whsec_"},
 		"an event type that there is not":   {func(e *Endpoint) { e.Events = []string{"video.finished"} }, `events[0]: "video.finished" matches no event type, there are video.done`},
 		"a broken glob":                     {func(e *Endpoint) { e.Events = []string{"video.["} }, "events[0]: "},
+		"a format that there is not":        {func(e *Endpoint) { e.Format = "xml" }, `format: "xml" is no format, there are standard, cloudevents`},
 		"too many requests at once":         {func(e *Endpoint) { e.InFlight = 1000 }, "in_flight: 1000 is out of range, use 1 to 256"},
 		"fewer than none":                   {func(e *Endpoint) { e.InFlight = -1 }, "in_flight: -1 is out of range"},
 		"a source that cannot be one":       {func(e *Endpoint) { e.Sources = []string{"a", "b c"} }, "sources[1]: not the name of a source"},

@@ -57,6 +57,9 @@ type feed struct {
 func newFeed(l *lane, js jetstream.JetStream, stream, consumer string, filters []string) *feed {
 	// A few more than there are slots, so that the next delivery is here when a slot comes free.
 	limit := l.target.InFlight + max(1, l.target.InFlight/2)
+	if l.groups.wait > 0 {
+		limit = max(limit, 2*l.groups.most) // one group under way, the next one collecting
+	}
 	return &feed{
 		lane: l, js: js, conn: js.Conn(), stream: stream, consumer: consumer, filters: filters, limit: limit,
 		next:     nextSubject(js, stream, consumer),
@@ -139,6 +142,9 @@ func (f *feed) steer(ctx context.Context, wake *time.Timer) (changed <-chan stru
 
 // allowed is how many deliveries to hold: a few more than may be under way, unless the gate counts them one by one.
 func (f *feed) allowed(room int) int {
+	if room > 0 && f.lane.groups.wait > 0 { // the gate counts messages, and one of them has many events
+		return f.limit
+	}
 	if room < f.lane.target.InFlight {
 		return room
 	}

@@ -32,6 +32,7 @@ type lane struct {
 	now     func() time.Time
 	jitter  func() float64
 
+	groups *groups
 	gate   *gate
 	slots  chan struct{} // InFlight of them
 	rate   *rate.Limiter // rate.Inf for none
@@ -61,6 +62,9 @@ type lane struct {
 // deliver sees one delivery through: recall, attempt, settle. When shut is closed, what has not started goes back; ctx ends
 // only with the grace period, and breaks off what has.
 func (l *lane) deliver(ctx context.Context, shut <-chan struct{}, d *delivery) {
+	if l.bundled(ctx, shut, d) {
+		return
+	}
 	past, ok := l.recall(d)
 	if !ok {
 		return
@@ -76,25 +80,30 @@ func (l *lane) deliver(ctx context.Context, shut <-chan struct{}, d *delivery) {
 	if !l.inTurn(d) {
 		return
 	}
+	body, err := l.target.compose(d.body)
+	if err != nil {
+		l.unrenderable(d, past, err)
+		return
+	}
 	pass, ok := l.acquire(shut)
 	if !ok {
 		d.handBack()
 		return
 	}
-	next := l.decide(past, l.attempt(ctx, d), pass.probe)
+	next := l.decide(past, l.attempt(ctx, d.id, body), pass.probe)
 	l.heed(next) // before the place comes free: who waits for it must not slip through
 	pass.release()
 	l.settle(d, past, next)
 }
 
-func (l *lane) attempt(ctx context.Context, d *delivery) outcome {
+func (l *lane) attempt(ctx context.Context, id string, body []byte) outcome {
 	l.underWay.Add(1)
 	l.metrics.inFlight.Inc()
 	defer func() {
 		l.underWay.Add(-1)
 		l.metrics.inFlight.Dec()
 	}()
-	return l.sender.send(ctx, l.target, d.id, d.body)
+	return l.sender.send(ctx, l.target, id, body)
 }
 
 // recall finds what is known of earlier attempts. The usual delivery has none and asks nobody. It reports false when the
@@ -379,14 +388,18 @@ func (l *lane) finish(d *delivery) {
 func (l *lane) succeed(d *delivery, past record, out outcome) {
 	l.finish(d)
 	l.metrics.latency.Observe(time.Since(d.stored).Seconds())
-	if total, since := l.failures.clear(); total > 0 {
-		l.log.Info("webhook endpoint answers again", zap.Int("failed_attempts", total), zap.Time("failing_since", since))
-	}
+	l.recovered()
 	if c := l.log.Check(zap.DebugLevel, "webhook delivered"); c != nil {
 		c.Write(zap.String("event_id", d.id), zap.Int("status", out.status), zap.Int("attempt", past.Attempts+1),
 			zap.Duration("took", out.took))
 	}
 	l.forget(past)
+}
+
+func (l *lane) recovered() {
+	if total, since := l.failures.clear(); total > 0 {
+		l.log.Info("webhook endpoint answers again", zap.Int("failed_attempts", total), zap.Time("failing_since", since))
+	}
 }
 
 // save writes the attempt record. When the engine will not have it, the attempt goes uncounted: the delivery is then tried
@@ -408,14 +421,15 @@ func (l *lane) save(d *delivery, r *record) {
 	}
 }
 
-// buryAndFinish stores the dead letter, and only then lets go of the event.
-func (l *lane) buryAndFinish(d *delivery, r record) {
+// buryAndFinish stores the dead letter, and only then lets go of the event. It reports whether that was done; else the event
+// comes again.
+func (l *lane) buryAndFinish(d *delivery, r record) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
 	defer cancel()
 	if err := bury(ctx, l.js, l.names, l.target.Name, d, r); err != nil {
 		l.trouble(err)
 		d.later(buryRetry)
-		return
+		return false
 	}
 	l.finish(d)
 	l.metrics.dead.Inc()
@@ -424,6 +438,7 @@ func (l *lane) buryAndFinish(d *delivery, r record) {
 			zap.Int("attempts", r.Attempts), zap.Int("status", r.LastStatus), zap.Int("count", n))
 	}
 	l.forget(r)
+	return true
 }
 
 func (l *lane) forget(r record) {
