@@ -18,16 +18,21 @@ const ContentType = "application/cloudevents+json"
 const (
 	specVersion  = "1.0"
 	sourcePrefix = "urn:vidbell:"
-	dataType     = "application/json"
-	timeLayout   = "2006-01-02T15:04:05.000Z"
-	idPrefix     = "evt_"
-	idBytes      = 20
+	// endpointPrefix has a colon more than any source's name can have.
+	endpointPrefix = sourcePrefix + "endpoint:"
+	dataType       = "application/json"
+	timeLayout     = "2006-01-02T15:04:05.000Z"
+	idPrefix       = "evt_"
+	idBytes        = 20
 )
 
-// The types of events about sources.
+// The types of events about sources and about webhook endpoints.
 const (
-	TypeSourceDegraded  = "source.degraded"
-	TypeSourceRecovered = "source.recovered"
+	TypeSourceDegraded    = "source.degraded"
+	TypeSourceRecovered   = "source.recovered"
+	TypeEndpointDegraded  = "endpoint.degraded"
+	TypeEndpointDisabled  = "endpoint.disabled"
+	TypeEndpointRecovered = "endpoint.recovered"
 )
 
 // TypeOf is the event type of a kind of change: "video.done".
@@ -88,6 +93,17 @@ type SourceData struct {
 
 // SourceEvent is the event of a source that stopped or started being readable.
 type SourceEvent = Event[SourceData]
+
+// EndpointData is what an event about a webhook endpoint says.
+type EndpointData struct {
+	Endpoint string `json:"endpoint"`
+	Reason   string `json:"reason"` // a word of a closed set
+	Detail   string `json:"detail"` // for people
+	Since    string `json:"since"`  // when the trouble began
+}
+
+// EndpointEvent is the event of a webhook endpoint that fails, is given up or takes deliveries again.
+type EndpointEvent = Event[EndpointData]
 
 // newVideoEvent wraps a change. birth is the log's birth mark.
 func newVideoEvent(birth, source string, c diff.Change) VideoEvent {

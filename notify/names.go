@@ -63,6 +63,9 @@ func (n Names) DeadStream() string { return n.stream("VIDBELL_DEAD") }
 // RetryStream holds, per unfinished webhook delivery, the attempts made so far.
 func (n Names) RetryStream() string { return n.stream("VIDBELL_RETRY") }
 
+// HealthStream holds what is known of each webhook endpoint's health, one message an endpoint.
+func (n Names) HealthStream() string { return n.stream("VIDBELL_HEALTH") }
+
 // Consumer is the durable consumer of a webhook endpoint, the same name on every stream it reads.
 func (n Names) Consumer(endpoint string) string {
 	return n.root() + "-" + endpoint
@@ -141,6 +144,14 @@ func (n Names) RetrySubject(endpoint, eventID string) string {
 
 // RetryAll matches every attempt record.
 func (n Names) RetryAll() string { return n.root() + ".retry.>" }
+
+// HealthSubject is the subject of one endpoint's health.
+func (n Names) HealthSubject(endpoint string) string {
+	return n.root() + ".health." + Token(endpoint)
+}
+
+// HealthAll matches the health of every endpoint.
+func (n Names) HealthAll() string { return n.root() + ".health.>" }
 
 func (n Names) root() string {
 	if n.Instance == "" {

@@ -128,6 +128,7 @@ func TestSubjectsFallUnderTheirFilters(t *testing.T) {
 			n.reportSubject("source.degraded", "s"):  {n.reportAll()},
 			n.DeadSubject("e", "evt_1"):              {n.DeadAll()},
 			n.RetrySubject("e", "evt_1"):             {n.RetryAll()},
+			n.HealthSubject("e"):                     {n.HealthAll()},
 			n.EventSubject("failed", "s2", "a.b"):    {n.SourceEvents("s2"), n.VideoEvents("s2", "a.b")},
 			n.AppendSubject("failed", "s>", "a.b.*"): {n.AppendAll()},
 		} {
@@ -195,8 +196,8 @@ func TestInstancesShareNoName(t *testing.T) {
 	a, b := Names{}, Names{Instance: "b"}
 	names := func(n Names) []string {
 		return []string{
-			n.Stream(), n.OpsStream(), n.DeadStream(), n.RetryStream(), n.Consumer("e"), n.AppendAll(), n.StateAll(), n.BirthSubject(), n.OpsAll(),
-			n.reportAll(), n.DeadAll(), n.RetryAll(),
+			n.Stream(), n.OpsStream(), n.DeadStream(), n.RetryStream(), n.HealthStream(), n.Consumer("e"), n.AppendAll(), n.StateAll(), n.BirthSubject(), n.OpsAll(),
+			n.reportAll(), n.DeadAll(), n.RetryAll(), n.HealthAll(),
 		}
 	}
 	taken := map[string]bool{}

@@ -2,9 +2,11 @@ package notify
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -19,6 +21,15 @@ type Trouble struct {
 	Detail string
 	Since  diff.Time
 	At     diff.Time
+}
+
+// EndpointTrouble says what is wrong with a webhook endpoint, or was.
+type EndpointTrouble struct {
+	Endpoint string
+	Reason   string // a word of a closed set
+	Detail   string // for people: no URL, no secret
+	Since    time.Time
+	At       time.Time
 }
 
 // newSourceEvent wraps a report. birth is the log's birth mark.
@@ -42,12 +53,41 @@ func (l *Log) ReportSource(ctx context.Context, recovered bool, t Trouble) error
 	if err != nil {
 		return fmt.Errorf("encode %s of %s: %w", ev.Type, t.Source, err)
 	}
-	m := nats.NewMsg(l.names.reportSubject(ev.Type, t.Source))
+	if err := report(ctx, l.js, l.names, ev.Type, t.Source, ev.ID, body); err != nil {
+		return fmt.Errorf("report %s of %s: %w", ev.Type, t.Source, err)
+	}
+	return nil
+}
+
+// report stores an event about a source or an endpoint.
+func report(ctx context.Context, js jetstream.JetStream, names Names, kind, name, id string, body []byte) error {
+	m := nats.NewMsg(names.reportSubject(kind, name))
 	m.Data = body
 	m.Header.Set(headerContentType, ContentType)
-	m.Header.Set(nats.MsgIdHdr, ev.ID)
-	if _, err := l.js.PublishMsg(ctx, m); err != nil {
-		return fmt.Errorf("report %s of %s: %w", ev.Type, t.Source, err)
+	m.Header.Set(nats.MsgIdHdr, id)
+	_, err := js.PublishMsg(ctx, m, jetstream.WithExpectStream(names.OpsStream()))
+	return err
+}
+
+// NewEndpointEvent tells of a change in an endpoint's health. kind is TypeEndpointDegraded, TypeEndpointDisabled or
+// TypeEndpointRecovered. Its id is random: whoever may report it twice keeps the event.
+func NewEndpointEvent(kind string, t EndpointTrouble) EndpointEvent {
+	at := stamp(diff.TimeOf(t.At))
+	return EndpointEvent{
+		SpecVersion: specVersion, ID: eventID(rand.Text(), t.Endpoint, kind), Source: endpointPrefix + t.Endpoint,
+		Type: kind, Subject: t.Endpoint, Time: at, Timestamp: at, DataContentType: dataType,
+		Data: EndpointData{Endpoint: t.Endpoint, Reason: t.Reason, Detail: t.Detail, Since: stamp(diff.TimeOf(t.Since))},
+	}
+}
+
+// ReportEndpoint stores an event about an endpoint. The same event again within two minutes is stored once.
+func ReportEndpoint(ctx context.Context, js jetstream.JetStream, names Names, ev EndpointEvent) error {
+	body, err := encode(ev)
+	if err != nil {
+		return fmt.Errorf("encode %s of %s: %w", ev.Type, ev.Subject, err)
+	}
+	if err := report(ctx, js, names, ev.Type, ev.Subject, ev.ID, body); err != nil {
+		return fmt.Errorf("report %s of %s: %w", ev.Type, ev.Subject, err)
 	}
 	return nil
 }

@@ -177,7 +177,7 @@ func webhookVariables() []Variable {
 		},
 		{
 			Name: "VIDBELL_WEBHOOK_SCHEDULE", Type: "text or list", Default: defaultSchedule,
-			Meaning: "when a failed call is tried again: standard (0, 5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 24h), or a list of durations",
+			Meaning: "when a failed call is tried again: standard (0, 5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 24h), fast (a quarter of an hour), patient (a week), or a list of durations",
 			set:     into(func(c *Config) *string { return &c.Webhook.Schedule }, asIs),
 		},
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,11 +19,8 @@ const (
 	readBufferBytes  = 8 << 10
 )
 
-// Shared header values: net/http only reads them.
-var (
-	contentType      = []string{"application/json"}
-	identityEncoding = []string{"identity"}
-)
+// identityEncoding is shared: net/http only reads it.
+var identityEncoding = []string{"identity"}
 
 // sender makes attempts. It is stateless but for the transport's pool.
 type sender struct {
@@ -53,6 +51,9 @@ func (s *sender) send(ctx context.Context, t *target, id string, body []byte) ou
 }
 
 func (s *sender) exchange(ctx context.Context, t *target, id string, body []byte) outcome {
+	if refused := s.handshake(ctx, t); !refused.delivered() {
+		return refused
+	}
 	answer, err := s.transport.RoundTrip(s.request(ctx, t, id, body))
 	if err != nil {
 		return outcome{class: classifyError(err), detail: detailOf(err)}
@@ -83,18 +84,22 @@ func bodyClass(err error) Class {
 func (s *sender) request(ctx context.Context, t *target, id string, body []byte) *http.Request {
 	unix := strconv.FormatInt(s.now().Unix(), 10)
 	// Canonical keys written out: Header.Set would work each of them out again for every request.
-	header := http.Header{
-		"Content-Type":      contentType,
-		"User-Agent":        s.agent,
-		"Accept-Encoding":   identityEncoding,
-		"Webhook-Id":        {id},
-		"Webhook-Timestamp": {unix},
-	}
+	header := make(http.Header, len(t.header)+9)
+	maps.Copy(header, t.header)
+	header["Content-Type"] = t.contentType
+	header["User-Agent"] = s.agent
+	header["Accept-Encoding"] = identityEncoding
+	header["Traceparent"] = []string{traceparent(id)}
+	header["Webhook-Id"] = []string{id}
+	header["Webhook-Timestamp"] = []string{unix}
 	if len(t.secrets) > 0 {
 		header["Webhook-Signature"] = []string{signatures(t.secrets, id, unix, body)}
 	}
 	if t.basic != "" {
 		header["Authorization"] = []string{t.basic}
+	}
+	if t.HandshakeOrigin != "" {
+		header[headerRequestOrigin] = []string{t.HandshakeOrigin}
 	}
 	r := &http.Request{
 		Method:        http.MethodPost,

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -141,6 +142,32 @@ func cpuTime() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkReturn measures from the return of a receiver that was away for half a minute, with ten events a second and the
+// standard schedule, to its last event. Run it with -benchtime=1x.
+func BenchmarkReturn(b *testing.B) {
+	for range b.N {
+		in := startReceiver(b, nil)
+		url := in.URL
+		in.Close()
+		e := startEngine(b)
+		r := e.dispatch([]Endpoint{{Name: "a", URL: url}}, func(c *Config) {
+			c.Logger, c.timing = nil, timing{first: probeFirst, most: probeMost, giveUp: giveUpAfter}
+		})
+		tick := time.NewTicker(100 * time.Millisecond)
+		const events = 300
+		for i := range events {
+			<-tick.C
+			e.append("done", i)
+		}
+		tick.Stop()
+		back, returned := startReceiver(b, nil), time.Now()
+		listenOn(b, back, strings.TrimPrefix(url, "http://"))
+		eventually(b, "everything", func() bool { return len(back.seen()) >= events })
+		b.ReportMetric(time.Since(returned).Seconds(), "s-to-last")
+		r.stop()
+	}
 }
 
 // BenchmarkLatency measures from the append of one event, with fsync, to the receiver's handler, at twenty events a second.

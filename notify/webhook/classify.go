@@ -25,6 +25,7 @@ const (
 	ClassRedirect Class = "redirect" // answered with 3xx, which is never followed
 	ClassBlocked  Class = "blocked"  // the address is one that we never connect to
 	ClassBody     Class = "body"     // 2xx, but its body broke off
+	ClassRender   Class = "render"   // no request could be made of the event in the endpoint's format
 )
 
 // Reason says why a delivery became a dead letter.
@@ -36,10 +37,11 @@ const (
 	ReasonRefused Reason = "refused"          // the receiver kept answering 4xx
 	ReasonFinal   Reason = "final_status"     // 415 or 501: no other attempt can do better
 	ReasonBlocked Reason = "blocked_address"  // see ClassBlocked
+	ReasonRender  Reason = "render"           // see ClassRender
 )
 
-// shortAttempts is how often a 4xx is tried: long enough for a bad deploy to be rolled back, not for days.
-const shortAttempts = 4
+// shortSteps is how much of the schedule a 4xx has: long enough for a bad deploy to be rolled back, not for days.
+const shortSteps = 4
 
 // outcome is what one exchange with a receiver came to.
 type outcome struct {
@@ -65,8 +67,9 @@ const (
 
 var verdicts = []verdict{verdictDelivered, verdictRetry, verdictDead, verdictDisable}
 
-// judge decides after the given number of attempts, the one that came to o included. The reason is empty unless dead.
-func judge(o outcome, attempts int, schedule Schedule) (verdict, Reason) {
+// judge decides when the given number of steps is spent, that of the attempt which came to o included. The reason is empty
+// unless dead.
+func judge(o outcome, steps int, schedule Schedule) (verdict, Reason) {
 	switch {
 	case o.delivered():
 		return verdictDelivered, ""
@@ -76,9 +79,9 @@ func judge(o outcome, attempts int, schedule Schedule) (verdict, Reason) {
 		return verdictDisable, ""
 	case o.status == http.StatusUnsupportedMediaType, o.status == http.StatusNotImplemented:
 		return verdictDead, ReasonFinal
-	case fixable(o.status) && attempts >= shortAttempts:
+	case fixable(o.status) && steps >= shortSteps:
 		return verdictDead, ReasonRefused
-	case attempts >= schedule.Attempts():
+	case steps >= schedule.Attempts():
 		return verdictDead, ReasonUsedUp
 	default:
 		return verdictRetry, ""
@@ -92,6 +95,19 @@ func fixable(status int) bool {
 		return false
 	}
 	return status >= 400 && status < 500
+}
+
+// isOutage tells failures that speak of a receiver that is away from those that speak of a request it will not have. Five of
+// them in a row open the breaker.
+func isOutage(class Class, status int) bool {
+	switch class {
+	case ClassDNS, ClassConnect, ClassTLS, ClassTimeout, ClassReset, ClassBody:
+		return true
+	case ClassStatus:
+		return status >= 400 && !fixable(status)
+	default:
+		return false
+	}
 }
 
 func statusClass(status int) Class {

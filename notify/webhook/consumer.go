@@ -43,7 +43,19 @@ func deadStream(names notify.Names, replicas int) jetstream.StreamConfig {
 	}
 }
 
-// retryStream keeps one attempt record per unfinished delivery that failed before, and one hold per endpoint.
+// healthStream keeps one message per endpoint, for good: an endpoint that is disabled stays so until somebody changes that.
+func healthStream(names notify.Names, replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              names.HealthStream(),
+		Description:       "vidbell: health of webhook endpoints",
+		Subjects:          []string{names.HealthAll()},
+		Storage:           jetstream.FileStorage,
+		Replicas:          replicas,
+		MaxMsgsPerSubject: 1,
+	}
+}
+
+// retryStream keeps one attempt record per unfinished delivery that failed before.
 func retryStream(names notify.Names, replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:              names.RetryStream(),

@@ -25,6 +25,8 @@ const (
 	HeaderAttempts     = "Vidbell-Attempts"
 	HeaderFirstAttempt = "Vidbell-First-Attempt" // RFC 3339
 	HeaderLastAttempt  = "Vidbell-Last-Attempt"  // RFC 3339
+	HeaderGroup        = "Vidbell-Group"         // webhook-id of the message that told the event together with others: their letters have the same
+	HeaderGroupSize    = "Vidbell-Group-Size"    // how many they were
 )
 
 const contentTypeHeader = "Content-Type"
@@ -47,6 +49,9 @@ func deadLetter(names notify.Names, endpoint string, d *delivery, r record) *nat
 	}
 	if d.contentType != "" {
 		header[contentTypeHeader] = []string{d.contentType}
+	}
+	if d.group != "" {
+		header[HeaderGroup], header[HeaderGroupSize] = []string{d.group}, []string{strconv.Itoa(d.groupSize)}
 	}
 	return &nats.Msg{Subject: names.DeadSubject(endpoint, d.id), Header: header, Data: d.body}
 }

@@ -24,10 +24,16 @@ type delivery struct {
 	subject     string
 	contentType string
 	body        []byte
+	stream      string
 	seq         uint64 // in its stream
 	handed      uint64 // how often the engine has handed it out, this time included
 	stored      time.Time
 	taken       time.Time
+	video       string        // whose line it stands in; empty without order
+	wait        time.Duration // that it was sent back with
+	over        bool          // acknowledged
+	group       string        // the webhook-id of the message that told it together with others
+	groupSize   int
 
 	conn     *nats.Conn
 	reply    atomic.Pointer[string]
@@ -40,6 +46,7 @@ func newDelivery(conn *nats.Conn, msg *nats.Msg, meta *nats.MsgMetadata, now tim
 		subject:     msg.Subject,
 		contentType: firstHeader(msg.Header, contentTypeHeader),
 		body:        msg.Data,
+		stream:      meta.Stream,
 		seq:         meta.Sequence.Stream,
 		handed:      meta.NumDelivered,
 		stored:      meta.Timestamp,
@@ -60,19 +67,21 @@ func firstHeader(h nats.Header, key string) string {
 	return ""
 }
 
+func (d *delivery) position() position { return position{d.stream, d.seq} }
+
 // done tells the engine that the delivery is over. Only a 2xx that was read, or a stored dead letter, comes here.
-func (d *delivery) done() { d.answer(ackDone) }
+func (d *delivery) done() {
+	d.over = true
+	d.answer(ackDone)
+}
 
 // handBack returns the delivery as it came: nothing was sent, no attempt is spent.
-func (d *delivery) handBack() { d.answer(ackNak) }
+func (d *delivery) handBack() { d.later(atOnce) }
 
 // later returns the delivery, to be handed out again after a wait.
 func (d *delivery) later(wait time.Duration) {
-	if wait <= 0 {
-		d.handBack()
-		return
-	}
-	d.answer(fmt.Appendf(nil, "%s {\"delay\": %d}", ackNak, wait.Nanoseconds()))
+	d.wait = max(wait, atOnce)
+	d.answer(nakAfter(d.wait))
 }
 
 // working keeps the engine from handing the delivery out a second time while it is held here. Sent behind a delay, it would
@@ -92,3 +101,14 @@ func (d *delivery) answer(text []byte) {
 // publish fails only when the connection is closed for good, or a reconnection has buffered all it can. Either way the engine
 // hears nothing and hands the message out again: nothing is lost by ignoring it.
 func (d *delivery) publish(text []byte) { _ = d.conn.Publish(*d.reply.Load(), text) }
+
+// atOnce is a wait that is none, except that the engine writes it down: after a restart of the engine it still stands, where
+// it would otherwise wait for the wait before it, or for the ack wait.
+const atOnce = time.Millisecond
+
+// hurry ends the wait of a delivery that was sent back with one, by its last reply subject.
+func hurry(conn *nats.Conn, reply string) { _ = conn.Publish(reply, nakAfter(atOnce)) } // lost: it waits its time
+
+func nakAfter(wait time.Duration) []byte {
+	return fmt.Appendf(nil, "%s {\"delay\": %d}", ackNak, wait.Nanoseconds())
+}

@@ -49,7 +49,7 @@ func TestADeliveryIsWhatTheStandardsSay(t *testing.T) {
 			t.Errorf("%s is %q, want %q", key, value, want)
 		}
 	}
-	if len(got.header) != 8 { // the five above, timestamp, signature, content length
+	if len(got.header) != 9 { // the five above, timestamp, signature, traceparent, content length
 		t.Errorf("unexpected headers: %v", got.header)
 	}
 }
@@ -108,7 +108,7 @@ func TestAReceiverThatIsAwayGetsEverythingWhenItIsBack(t *testing.T) {
 	for i := range 40 {
 		ids = append(ids, e.append("done", i))
 	}
-	eventually(t, "failures", func() bool { return r.logs.FilterMessage("webhook attempt failed").Len() >= 40 })
+	eventually(t, "failures", func() bool { return r.logs.FilterMessage("webhook attempt failed").Len() >= 20 })
 	back := startReceiver(t, nil)
 	listenOn(t, back, strings.TrimPrefix(url, "http://"))
 	for _, id := range ids {
@@ -124,7 +124,7 @@ func TestAReceiverThatIsAwayGetsEverythingWhenItIsBack(t *testing.T) {
 }
 
 // listenOn serves r on an address besides its own.
-func listenOn(t *testing.T, r *receiver, address string) {
+func listenOn(t testing.TB, r *receiver, address string) {
 	t.Helper()
 	server := &http.Server{Addr: address, Handler: r, ReadHeaderTimeout: patience}
 	done := make(chan struct{})
@@ -286,7 +286,7 @@ func TestRetryAfterHoldsTheWholeEndpoint(t *testing.T) {
 	}
 	eventually(t, "two under way", func() bool { return len(in.seen()) == 2 }) // and one held ready
 	close(release)
-	eventually(t, "the state", func() bool { return r.value(t, "vidbell_endpoint_state", "a", statePaused) == 1 })
+	eventually(t, "the state", func() bool { return r.value(t, "vidbell_endpoint_state", "a", string(StatePaused)) == 1 })
 	eventually(t, "everything", func() bool { return len(in.seen()) == 12 })
 	for _, q := range in.seen()[2:] {
 		if early := time.Second - q.at.Sub(time.Unix(0, asked.Load())); early > 20*time.Millisecond {
@@ -296,7 +296,82 @@ func TestRetryAfterHoldsTheWholeEndpoint(t *testing.T) {
 	if got := r.value(t, "vidbell_webhook_attempts_total", "a", "retry"); got != 2 {
 		t.Errorf("%v attempts failed: a pause must spend none", got)
 	}
-	eventually(t, "the state", func() bool { return r.value(t, "vidbell_endpoint_state", "a", stateActive) == 1 })
+	eventually(t, "the state", func() bool { return r.value(t, "vidbell_endpoint_state", "a", string(StateActive)) == 1 })
+}
+
+func TestARetryAfterThatIsADateHoldsTheOthers(t *testing.T) {
+	t.Parallel()
+	e, in := startEngine(t), startReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", time.Now().UTC().Add(2*time.Second).Format(http.TimeFormat)) // a date has whole seconds
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	r := e.dispatch([]Endpoint{{Name: "a", URL: in.URL, InFlight: 1, Schedule: schedule(t, "0,10s")}},
+		func(c *Config) { c.Jitter = func() float64 { return 0 } })
+	first := e.append("done", 0)
+	eventually(t, "a pause", func() bool { return r.state(t, "a").State == StatePaused })
+	second := e.append("done", 1)
+	eventually(t, "the next request", func() bool { return len(in.seen()) == 2 })
+	seen := in.seen()
+	if seen[0].id != first || seen[1].id != second {
+		t.Errorf("%s came before %s", seen[0].id, seen[1].id)
+	}
+	if gap := seen[1].at.Sub(seen[0].at); gap < 980*time.Millisecond {
+		t.Errorf("it came after %s", gap)
+	}
+}
+
+func TestWhatFollowsFromAnAttempt(t *testing.T) {
+	began := time.Unix(1_000_000, 0)
+	at := began
+	target, err := compile(Endpoint{Name: "a", URL: "https://host/", Schedule: schedule(t, "0,10s,1m")})
+	must(t, err)
+	l := &lane{target: target, now: func() time.Time { return at }, jitter: func() float64 { return .5 }, gate: newGate(1, testTiming)}
+	answered := func(status int, after time.Duration) outcome {
+		return outcome{status: status, class: statusClass(status), retryAfter: after}
+	}
+	tried := record{Attempts: 2, FirstAt: began.Add(-20 * time.Second), LastAt: began.Add(-10 * time.Second), NextAt: began}
+	early := tried
+	early.NextAt = began.Add(50 * time.Second)
+	for name, c := range map[string]struct {
+		past        record
+		out         outcome
+		probe       bool
+		verdict     verdict
+		steps, made int
+		wait, pause time.Duration
+	}{
+		"a failure spends a step":                       {record{}, answered(500, 0), false, verdictRetry, 1, 1, 10 * time.Second, 0},
+		"the last one is the last":                      {tried, answered(500, 0), false, verdictDead, 3, 3, 0, 0},
+		"a probe spends none":                           {tried, answered(500, 0), true, verdictRetry, 2, 3, 0, 0},
+		"nor does a first one":                          {record{}, answered(500, 0), true, verdictRetry, 0, 1, 0, 0},
+		"a refused probe spends one":                    {record{}, answered(404, 0), true, verdictRetry, 1, 1, 10 * time.Second, 0},
+		"an early retry keeps its time":                 {early, answered(500, 0), false, verdictRetry, 2, 3, 50 * time.Second, 0},
+		"a final answer to a probe is final":            {tried, answered(501, 0), true, verdictDead, 2, 3, 0, 0},
+		"a 410 spends none":                             {tried, answered(410, 0), false, verdictDisable, 2, 3, 0, 0},
+		"a delivery changes nothing":                    {tried, answered(204, time.Hour), false, verdictDelivered, 2, 2, 0, 0},
+		"a Retry-After is waited for":                   {record{}, answered(429, 30*time.Second), false, verdictRetry, 1, 1, 30 * time.Second, 30 * time.Second},
+		"the schedule may be longer":                    {record{}, answered(429, 2*time.Second), false, verdictRetry, 1, 1, 10 * time.Second, 2 * time.Second},
+		"it is capped by the window":                    {record{}, answered(429, time.Hour), false, verdictRetry, 1, 1, 84 * time.Second, 84 * time.Second},
+		"the last one's is too":                         {tried, answered(429, time.Hour), false, verdictDead, 3, 3, 0, 84 * time.Second},
+		"that of a probe is obeyed by all":              {tried, answered(503, 40*time.Second), true, verdictRetry, 2, 3, 0, 40 * time.Second},
+		"what we broke off was nothing":                 {tried, outcome{aborted: true}, true, "", 2, 2, 0, 0},
+		"a 2xx that broke off in an outage spends none": {tried, outcome{status: 200, class: ClassBody}, true, verdictRetry, 2, 3, 0, 0},
+	} {
+		next := l.decide(c.past, c.out, c.probe)
+		var pause time.Duration
+		if !next.pause.IsZero() {
+			pause = next.pause.Sub(at)
+		}
+		if next.verdict != c.verdict || next.record.steps() != c.steps || next.record.Attempts != c.made || next.wait != c.wait || pause != c.pause {
+			t.Errorf("%s: %s, %d steps, %d attempts, wait %s, pause %s", name, next.verdict, next.record.steps(), next.record.Attempts, next.wait, pause)
+		}
+	}
+
+	// The window of a delivery does not run while nobody could have delivered it.
+	at = began.Add(24 * time.Hour)
+	if next := l.decide(tried, answered(503, time.Minute), true); !next.pause.Equal(at.Add(time.Minute)) {
+		t.Errorf("after a day of outage a Retry-After of a minute is obeyed for %s", next.pause.Sub(at))
+	}
 }
 
 func TestARetryAfterPastTheWindowIsCapped(t *testing.T) {

@@ -31,14 +31,25 @@ func (e *blockedError) Error() string { return e.why }
 var (
 	errForbidden = &blockedError{"the host's address is link-local, a metadata service or not a unicast address; " +
 		"VIDBELL_WEBHOOK_ALLOW_NETWORKS can name it"}
-	errPlainText = &blockedError{"plain http is for loopback and private addresses; use https"}
+	errPlainText = &blockedError{"plain http is for loopback and private addresses; use https, or insecure_http"}
+	errNotPublic = &blockedError{"the endpoint is held to https and public addresses"}
 )
 
-// guard decides on the concrete address of a connection that is about to be made, after all name resolution.
-type guard struct{ allow []netip.Prefix }
+// policy is what an endpoint says about where it may be.
+type policy struct {
+	insecureHTTP bool // plain http to public addresses as well
+	publicOnly   bool // nothing but https and public addresses, whatever networks are allowed
+}
 
-func newGuard(allow []netip.Prefix) guard {
-	g := guard{allow: make([]netip.Prefix, 0, len(allow))}
+// guard decides on the concrete address of a connection that is about to be made, after all name resolution.
+type guard struct {
+	policy   policy
+	allow    []netip.Prefix
+	resolver *net.Resolver // nil for the system's
+}
+
+func newGuard(allow []netip.Prefix, p policy) guard {
+	g := guard{policy: p, allow: make([]netip.Prefix, 0, len(allow))}
 	for _, p := range allow {
 		if p.Addr().Is4In6() && p.Bits() >= 96 {
 			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
@@ -66,22 +77,55 @@ var (
 	teredo      = netip.MustParsePrefix("2001::/32")
 	compatible4 = netip.MustParsePrefix("::/96")
 	siteLocal   = netip.MustParsePrefix("fec0::/10")
+
+	global6 = netip.MustParsePrefix("2000::/3") // all that is handed out of IPv6
+	// inside lists what is neither private nor public: IANA's registries of special-purpose addresses.
+	inside = []netip.Prefix{
+		netip.MustParsePrefix("100.64.0.0/10"),   // carriers
+		netip.MustParsePrefix("192.0.0.0/24"),    // protocols
+		netip.MustParsePrefix("192.0.2.0/24"),    // documentation
+		netip.MustParsePrefix("192.88.99.0/24"),  // 6to4 relays
+		netip.MustParsePrefix("198.18.0.0/15"),   // benchmarks
+		netip.MustParsePrefix("198.51.100.0/24"), // documentation
+		netip.MustParsePrefix("203.0.113.0/24"),  // documentation
+		netip.MustParsePrefix("2001::/23"),       // protocols
+		netip.MustParsePrefix("2001:db8::/32"),   // documentation
+		netip.MustParsePrefix("3fff::/20"),       // documentation
+	}
 )
 
 // check returns nil, or the *blockedError that says why addr is out of bounds.
 func (g guard) check(addr netip.Addr, plainText bool) error {
 	addr = addr.WithZone("").Unmap()
 	inner := embedded(addr)
+	if g.policy.publicOnly {
+		return checkPublic(addr, inner, plainText)
+	}
 	if g.allowed(addr) || g.allowed(inner) {
 		return nil
 	}
 	if forbidden(addr) || forbidden(inner) {
 		return errForbidden
 	}
-	if plainText && !addr.IsLoopback() && !addr.IsPrivate() {
+	if plainText && !g.policy.insecureHTTP && !addr.IsLoopback() && !addr.IsPrivate() {
 		return errPlainText
 	}
 	return nil
+}
+
+func checkPublic(addr, inner netip.Addr, plainText bool) error {
+	if plainText || forbidden(addr) || !public(inner) || inner == addr && !public(addr) {
+		return errNotPublic
+	}
+	return nil
+}
+
+// public reports whether addr is anybody's, out on the Internet.
+func public(addr netip.Addr) bool {
+	if forbidden(addr) || addr.IsLoopback() || addr.IsPrivate() || addr.Is6() && !global6.Contains(addr) {
+		return false
+	}
+	return !slices.ContainsFunc(inside, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 func (g guard) allowed(addr netip.Addr) bool {
@@ -130,10 +174,11 @@ func (g guard) control(ctx context.Context, _, address string, _ syscall.RawConn
 }
 
 func (g guard) dialer() *net.Dialer {
-	return &net.Dialer{Timeout: connectTimeout, ControlContext: g.control}
+	return &net.Dialer{Timeout: connectTimeout, ControlContext: g.control, Resolver: g.resolver}
 }
 
-// newTransport is the one transport of all endpoints. Its pool holds as many idle connections as there can be requests: with
+// newTransport is the one transport of all endpoints under one policy. Under another, an endpoint would take over pooled
+// connections that its own would not have let be made. Its pool holds as many idle connections as there can be requests: with
 // fewer, a busy endpoint would close and dial connections without end.
 func newTransport(g guard, concurrency int) *http.Transport {
 	return &http.Transport{

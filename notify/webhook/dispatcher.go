@@ -2,9 +2,10 @@ package webhook
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -52,6 +53,8 @@ type Config struct {
 	Jitter func() float64
 	// Now is the clock of schedules and signatures. Default time.Now.
 	Now func() time.Time
+
+	timing timing // of probes; tests are in a hurry
 }
 
 // WithDefaults returns a copy with every unset field at its default.
@@ -69,10 +72,13 @@ func (c Config) WithDefaults() Config {
 		c.Logger = zap.NewNop()
 	}
 	if c.Jitter == nil {
-		c.Jitter = rand.Float64
+		c.Jitter = mathrand.Float64
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.timing == (timing{}) {
+		c.timing = timing{first: probeFirst, most: probeMost, giveUp: giveUpAfter}
 	}
 	return c
 }
@@ -80,10 +86,11 @@ func (c Config) WithDefaults() Config {
 // Dispatcher delivers the log's events to webhook endpoints.
 type Dispatcher struct {
 	config    Config
-	transport *http.Transport
+	transport map[policy]*http.Transport
 	records   *records
 	lanes     []*lane
 	feeds     []*feed
+	owner     string // tells this process from others on the same engine, in the records of groups
 
 	mu       sync.Mutex
 	prepared bool
@@ -102,15 +109,24 @@ func New(c Config) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{
 		config:    c,
-		transport: newTransport(newGuard(c.AllowNetworks), c.GlobalInFlight+len(targets)),
+		transport: make(map[policy]*http.Transport),
 		records:   &records{js: c.JetStream, names: c.Names},
+		owner:     rand.Text(),
 	}
 	global := make(chan struct{}, c.GlobalInFlight)
-	snd := newSender(d.transport, c.Version, c.Now)
 	for _, t := range targets {
-		d.addLane(t, snd, global, m.lane(t.Name))
+		d.addLane(t, d.sender(t.policy(), len(targets)), global, m.lane(t.Name))
 	}
 	return d, nil
+}
+
+// sender makes attempts under a policy.
+func (d *Dispatcher) sender(p policy, endpoints int) *sender {
+	c := d.config
+	if d.transport[p] == nil {
+		d.transport[p] = newTransport(newGuard(c.AllowNetworks, p), c.GlobalInFlight+endpoints)
+	}
+	return newSender(d.transport[p], c.Version, c.Now)
 }
 
 func (c Config) compile() ([]*target, error) {
@@ -140,8 +156,15 @@ func (d *Dispatcher) addLane(t *target, snd *sender, global chan struct{}, m *la
 	l := &lane{
 		target: t, names: c.Names, js: c.JetStream, records: d.records, sender: snd, metrics: m,
 		log: c.Logger.With(zap.String("endpoint", t.Name)), now: c.Now, jitter: c.Jitter,
-		gate: newGate(), slots: make(chan struct{}, t.InFlight), own: make(chan struct{}, 1), global: global,
+		groups: newGroups(t, d.owner), gate: newGate(t.InFlight, c.timing),
+		slots: make(chan struct{}, t.InFlight), own: make(chan struct{}, 1), global: global,
+		strays: make(map[position]string), rate: t.limiter(),
 	}
+	if t.Order == OrderVideo {
+		l.line = newLine()
+	}
+	l.heedGrants()
+	l.hold(health{})
 	d.lanes = append(d.lanes, l)
 	for stream, filters := range d.wanted(t) {
 		if len(filters) > 0 {
@@ -154,8 +177,8 @@ func (d *Dispatcher) addLane(t *target, snd *sender, global chan struct{}, m *la
 func (d *Dispatcher) wanted(t *target) map[string][]string {
 	names := d.config.Names
 	return map[string][]string{
-		names.Stream():    videoFilters(names, t.patterns),
-		names.OpsStream(): opsFilters(names, t.patterns),
+		names.Stream():    videoFilters(names, t.patterns, t.Sources),
+		names.OpsStream(): opsFilters(names, t.patterns, t.Sources),
 	}
 }
 
@@ -173,6 +196,9 @@ func (d *Dispatcher) Prepare(ctx context.Context) error {
 		return err
 	}
 	d.records.stream = stream
+	if d.records.health, err = ensureStream(ctx, js, healthStream(names, replicas)); err != nil {
+		return err
+	}
 	for _, l := range d.lanes {
 		if err := d.prepareLane(ctx, l); err != nil {
 			return err
@@ -192,6 +218,7 @@ func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
 			return err
 		}
 	}
+	var position *jetstream.ConsumerInfo // in the log
 	for _, f := range d.feeds {
 		if f.lane != l {
 			continue
@@ -201,8 +228,17 @@ func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
 			return err
 		}
 		f.floor.Store(c.CachedInfo().AckFloor.Stream)
+		if f.stream == d.config.Names.Stream() {
+			position = c.CachedInfo()
+		}
 	}
-	return l.restore(ctx)
+	if err := l.readGroups(ctx, time.Now()); err != nil {
+		return err
+	}
+	if err := l.restore(ctx); err != nil {
+		return err
+	}
+	return l.restoreLine(ctx, position)
 }
 
 // errNotPrepared is a mistake of the caller.
@@ -212,10 +248,7 @@ var errNotPrepared = errors.New("webhook: Prepare has not been called")
 // what has not started, and gives the requests under way the grace period. While the engine is away it waits for it. The
 // error is nil, or says that Prepare has not succeeded yet.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	d.mu.Lock()
-	prepared := d.prepared
-	d.mu.Unlock()
-	if !prepared {
+	if !d.isPrepared() {
 		return errNotPrepared
 	}
 	hard, cancel := context.WithCancel(context.Background())
@@ -231,9 +264,20 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	}
 	all.Go(func() { d.watchPending(ctx) })
 	all.Wait()
-	d.transport.CloseIdleConnections()
+	for _, l := range d.lanes {
+		l.unpark()
+	}
+	for _, t := range d.transport {
+		t.CloseIdleConnections()
+	}
 	d.flush()
 	return nil
+}
+
+func (d *Dispatcher) isPrepared() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.prepared
 }
 
 // flush sees the last answers to the engine off: the caller closes the connection next.
@@ -245,22 +289,13 @@ func (d *Dispatcher) flush() {
 	}
 }
 
-// Enable opens an endpoint that a 410 disabled or a Retry-After paused. Its backlog is delivered.
-func (d *Dispatcher) Enable(ctx context.Context, endpoint string) error {
-	for _, l := range d.lanes {
-		if l.target.Name == endpoint {
-			return l.enable(ctx)
-		}
-	}
-	return fmt.Errorf("enable endpoint %q: there is none by that name", endpoint)
-}
-
 // watchPending keeps the gauge of waiting deliveries and the positions that a deleted consumer would be revived at.
 func (d *Dispatcher) watchPending(ctx context.Context) {
 	tick := time.NewTicker(pendingEvery)
 	defer tick.Stop()
 	for {
 		d.readPending(ctx)
+		d.tend(ctx)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -16,42 +16,68 @@
 // can start soon, and tells the engine every three seconds that it still works on what it holds. What the engine hears
 // nothing of for ten seconds it hands out again: that is how a killed process loses nothing.
 //
+// Types and sources are subjects of the consumer: what an endpoint did not ask for is never handed out. Its expression is
+// asked before the first attempt of each event; one that fails has the event delivered.
+//
 // The life of one delivery:
 //
-//	          append                    2xx, answer read
-//	(log) ------------> WAITING ---+---------------------------> DELIVERED    acknowledged, record deleted
-//	                     ^  | slot |
-//	  stop, pause, 410:  |  | free | no attempt is spent
-//	  handed back        |  v      |
-//	                   ATTEMPT ----+ 5xx, 408, 425, 429, 3xx, network, TLS, timeout, body: whole schedule
-//	                     ^         | other 4xx: the first four steps
-//	                     |         v
-//	  next_at is over    +------ RETRY     attempt record written, then handed back with a delay; holds no slot
-//	                               |
-//	                               | schedule used up; 4xx four times; 415, 501 or a blocked address at once
-//	                               v
-//	                             DEAD      record says so, then the letter is stored, then the event is acknowledged
+//	(log) appended, and handed out: the endpoint asked for its type and its source
+//	  |
+//	  v        the expression says no
+//	WAITING ----------------------------------> FILTERED    acknowledged
+//	  | ^ ^ ^
+//	  | | | +----- PARKED      an earlier event of its video is not over (OrderVideo): sent back, called back, holds no slot
+//	  | | +------- HANDED BACK stop, pause, open breaker, disabled: sent back as it came, no attempt is spent
+//	  | |
+//	  | | next_at is over, or the receiver is back
+//	  | +--------- RETRY       the attempt record is written, then it is sent back with a delay, holds no slot
+//	  |              ^
+//	  | turn, slot,  | 5xx, 408, 425, 429, 3xx, network, TLS, timeout, body: the whole schedule
+//	  | rate, gate   | other 4xx: the first four steps; 410: when the endpoint is enabled again
+//	  v              |
+//	ATTEMPT ---------+------------------------> DELIVERED   2xx, the answer read: acknowledged, then the record is deleted
+//	(a PROBE, when   |
+//	the breaker is   | the schedule, or its part, used up; 415, 501, or a blocked address at once
+//	open)            v
+//	               DEAD        the record says so, then the letter is stored, then the event is acknowledged
 //
 // An attempt counts when its request was made and we did not break it off ourselves. The count stands in the attempt record,
 // not in the engine's delivery count, which also grows with restarts and hand-backs. The first attempt of a delivery, if it
-// succeeds, reads and writes nothing but its acknowledgement.
+// succeeds, reads and writes nothing but its acknowledgement. Attempts that only found an outage going on, probes and early
+// retries, are counted and spend no step of the schedule: nothing is given up because a receiver is away.
 //
-// The gate of a lane:
+// The states of an endpoint, which all its deliveries share:
 //
-//	ACTIVE --- Retry-After ---> PAUSED    until the moment asked for, for the whole endpoint, at most the delivery's window
-//	ACTIVE --- 410 -----------> DISABLED  until the endpoint's URL changes or Enable is called
+//	         5 failures in a row: network, TLS, timeout, 5xx, 408, 425, 429
+//	ACTIVE ------------------------------------------------> DEGRADED   endpoint.degraded; what failed since the last
+//	 |  ^  <------------------------------------------------  |   |     success is called back from its schedule; one
+//	 |  |    any 2xx: endpoint.recovered; what failed in      |   |     delivery at a time probes after 1 s, and ever
+//	 |  |    the outage goes first, one delivery at a time,   |   |     more seldom up to 1 min as the outage grows
+//	 |  |    then one more with each success                  |   |     older, never before a Retry-After
+//	 |  |                                                     |   |
+//	 |  +---- PAUSED   Retry-After, for the whole endpoint, at most to the end of the delivery's window
+//	 |                                                        |   |
+//	 |  410, 5 days without one success, Disable              |   |
+//	 +-----------------------------> DISABLED <---------------+---+     endpoint.disabled
+//	                                    |
+//	                                    | Enable, or another URL
+//	                                    v
+//	                                 ACTIVE    one delivery at a time at first; endpoint.recovered when one is taken
 //
-// Neither spends an attempt or drops an event, and both survive a restart: they are kept beside the attempt records.
+// None of them spends a step or drops an event, and all survive a restart. Refusals (other 4xx, 3xx) neither open the breaker
+// nor close it: after a probe that is refused the next delivery probes a second later.
 //
 // # What is kept where
 //
 //	stream                subject                      holds
+//	VIDBELL_HEALTH        vidbell.health.<ep>          the endpoint's state, and endpoint.* events not yet told; for good
 //	VIDBELL_RETRY         vidbell.retry.<ep>.<event>   attempts made of an unfinished delivery; gone when it is over
-//	                      vidbell.retry.<ep>._hold     why the endpoint is paused or disabled
 //	VIDBELL_DEAD          vidbell.dead.<ep>.<event>    the event's body, and Vidbell-* headers that say why
+//	VIDBELL_OPS           vidbell.ops.<type>.<ep>      the endpoint.* events
 //
-// Both have one message per subject and hold 30 days, VIDBELL_DEAD at most 1 GiB, VIDBELL_RETRY at most 256 MiB; the oldest go
-// first. A record that went is an attempt count that starts over. Limits changed by an operator stay changed.
+// Each has one message per subject, VIDBELL_OPS apart. VIDBELL_DEAD and VIDBELL_RETRY hold 30 days, the first at most 1 GiB,
+// the second at most 256 MiB; the oldest go first. A record that went is an attempt count that starts over. Limits changed by
+// an operator stay changed.
 //
 // # What happens when
 //
@@ -63,16 +89,62 @@
 //	a letter cannot be written  it is tried again every 30 s, without another attempt
 //	a consumer is deleted       it is made again behind the last position known (at most 5 s old): repeats, no gap
 //	the clock is set back       no delivery waits longer than the wait that was decided for it
-//	two processes, one engine   they share each endpoint's consumer: every event goes to one of them
+//	two processes, one engine   they share each endpoint's consumer: every event goes to one of them. Each finds out for
+//	                            itself that a receiver is away, and one of them tells; that it was disabled, enabled or
+//	                            paused, or has recovered, reaches the other within five seconds
 //
 // # Where we connect
 //
 // The address is checked as it is dialled, after all name resolution, with mapped, NAT64, 6to4 and compatible forms decoded.
 // Loopback and private addresses are fine. Link-local, metadata, multicast and reserved addresses are not, unless
-// Config.AllowNetworks names them; nor is plain http to a public address. No proxy is used, no redirect followed.
+// Config.AllowNetworks names them; nor is plain http to a public address, unless the endpoint says InsecureHTTP. An endpoint
+// that is PublicOnly gets https to public addresses and nothing else. Endpoints under different rules share no connections.
+// No proxy is used, no redirect followed.
+//
+// # Order and pace
+//
+// Events go out in the log's order, several at a time, and a retry is overtaken. With OrderVideo an event waits until the
+// earlier ones of its video are delivered or dead. It waits as PARKED, sent back to the engine, holds no slot, and is called
+// back when its turn comes; within a minute if the process that would call it is gone. After a start it is uncertain for
+// some seconds what the run before left unfinished: so long the log is asked for earlier events of a video first. Two
+// processes that share an endpoint keep the order of what each of them is handed, not the order between them.
+//
+// With RateLimit requests are spread evenly. A delivery that waits for its time has a slot, and is handed back on a stop.
+//
+// # What is sent
+//
+// Endpoint.Format says: the event's own bytes (standard, cloudevents), or what a preset makes of it for people (slack, discord,
+// teams), for on-call tools (pagerduty, alertmanager) or by the operator's template. A preset is a pure function of the event
+// and the endpoint's settings: a retry sends the same bytes, after a restart too, unless the settings changed. An event that
+// cannot be rendered becomes a dead letter of the class render without an attempt. docs/webhooks.md shows each format.
+//
+// Every secret signs: whsec_ as v1, whsk_ as v1a. A trace begins with the event and has a span for each attempt. With
+// HandshakeOrigin nothing is sent before the receiver agreed (CloudEvents web hooks, "Abuse Protection"); a refusal is a failed
+// attempt, and the rate that was granted limits the endpoint.
+//
+// Presets for people tell several events in one message, by GroupWait and GroupMax:
+//
+//	            group_wait over, or group_max events           2xx
+//	COLLECTING -------------------------------------> WRITTEN -----> DELIVERED     each event acknowledged
+//	    |        record: events, body, claim           |    ^
+//	    |                                              v    | next_at is over; claimed by compare-and-set
+//	    | stop, pause: each event handed back         RETRY-+
+//	    v                                              |
+//	(the log)                                          +-----------> DEAD          a letter for each event, then acknowledged
+//
+// The record (vidbell.retry.<ep>._group.<id>.<settings>) is written before the first attempt, so that no crash can tell an event
+// in two messages: whoever is handed the event finds the group that it is in, sends that under its one id, or learns that it was
+// sent. Until the message was answered every event of it is unacknowledged. Of several processes one sends: the others find the
+// claim. A claim that a kill leaves behind stands for the endpoint's timeout and five seconds. The record is kept a little longer
+// than the group, because a kill may take back the last acknowledgements.
+//
+// PagerDuty has one incident for each video, source or endpoint, opened and resolved by one key; Alertmanager has one alert for
+// each condition of each, and a request may list several. Neither is merged into a message of ours: their users acknowledge,
+// silence and group them there.
 //
 // # What is not promised
 //
-// Order: events go out in the log's order, several at a time, and a retry is overtaken. Exactly once: receivers deduplicate by
-// webhook-id. A consumer deleted while no process runs is a new endpoint to the next one, and begins with events from then.
+// Exactly once: receivers deduplicate by webhook-id. A consumer deleted while no process runs is a new endpoint to the next
+// one, and begins with events from then. One deleted while old events are unfinished repeats later ones, and of those the ones
+// that were told in groups long ago may then be told in other groups.
 package webhook

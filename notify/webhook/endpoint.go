@@ -6,10 +6,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"text/template"
 	"time"
 )
 
@@ -33,8 +37,36 @@ type Endpoint struct {
 	// URL receives the POST requests: https, or http to a loopback or private address.
 	URL string `json:"-"`
 	// Secrets sign each request, all of them, so that a receiver accepts the old and the new one during a rotation. Each is
-	// whsec_ and the base64 of 24 to 64 bytes. None means that requests are not signed.
+	// whsec_ and the base64 of 24 to 64 bytes (signature v1), or whsk_ and the base64 of an ed25519 key (signature v1a). None
+	// means that requests are not signed.
 	Secrets []string `json:"-"`
+	// Headers are added to each request. Those that belong to the delivery itself are refused. Values may be secret.
+	Headers map[string]string `json:"-"`
+	// Format says what requests look like. Default FormatStandard.
+	Format Format
+	// Link leads from a message to the video: a URL with {video_no}, {source} or {event_id} in it. Only presets use it.
+	Link string
+	// RoutingKey is the integration key of FormatPagerDuty's service. With it, URL may be empty: it is then PagerDuty's own.
+	RoutingKey string `json:"-"`
+	// AlertFor is how long an alert of FormatAlertmanager lasts if no later event ends it, from the time of the event: 1 m to
+	// 90 days, default 24 h. An alert delivered later than that arrives as one that is over.
+	AlertFor time.Duration
+	// Template makes the request's body in FormatTemplate: a text/template over the event's JSON names, as in
+	// {"text": {{json .subject}}}. See the package documentation.
+	Template string `json:"-"`
+	// ContentType is what FormatTemplate's output is sent as. Default application/json, for which it is checked to be JSON.
+	ContentType string
+	// GroupWait is how long a message waits for other events to tell with the first one: 100 ms to 10 m. Default 10 s for
+	// Slack, Discord and Teams; zero, no groups, for FormatTemplate and FormatAlertmanager. The other formats have no groups.
+	GroupWait time.Duration
+	// GroupMax is how many events one message tells at most, up to 1000; 1 for no groups. Default 500 with a GroupWait.
+	GroupMax int
+	// HandshakeOrigin, a DNS name for this installation, turns on the CloudEvents handshake: before its first delivery, and
+	// once a day, the receiver is asked whether it wants deliveries from that origin, and nothing is sent unless it agrees.
+	HandshakeOrigin string
+	// HandshakeRate is how many requests a minute the handshake asks for; zero asks for none. What the receiver grants
+	// limits the endpoint.
+	HandshakeRate int
 	// Events are the types delivered here, as globs ("video.*"). Default: video.done and video.failed.
 	Events []string
 	// InFlight limits the requests under way at once. Default 16, at most 256.
@@ -43,10 +75,29 @@ type Endpoint struct {
 	Timeout time.Duration
 	// Schedule says when a failed delivery is tried again. The zero value is the standard schedule.
 	Schedule Schedule
+	// Sources are the names of the sources whose events are delivered; none means all. Events about endpoints have no source.
+	Sources []string
+	// Filter is an expression over the event that says whether it is delivered, as in
+	// data.duration_seconds > 60 && data.video_name startsWith "raw_". The names are those of the event's JSON; what is null
+	// there is empty. Empty means every event. See https://expr-lang.org/docs/language-definition.
+	Filter string
+	// RateLimit is how many requests a second the endpoint gets at most, evenly spread: 0.001 to 10,000. Zero means no limit.
+	RateLimit float64
+	// Order is OrderAny by default.
+	Order Order
+	// InsecureHTTP lets plain http go to public addresses, where anybody on the way can read and change it.
+	InsecureHTTP bool
+	// PublicOnly holds the endpoint to https and public addresses, as is right for one that came in through an API. It stands
+	// above InsecureHTTP and Config.AllowNetworks.
+	PublicOnly bool
 }
 
 // WithDefaults returns a copy with every unset field at its default.
 func (e Endpoint) WithDefaults() Endpoint {
+	if e.Format == "" {
+		e.Format = FormatStandard
+	}
+	e = e.withPreset()
 	if len(e.Events) == 0 {
 		e.Events = []string{"video.done", "video.failed"}
 	}
@@ -55,6 +106,33 @@ func (e Endpoint) WithDefaults() Endpoint {
 	}
 	if e.Timeout == 0 {
 		e.Timeout = defaultTimeout
+	}
+	return e
+}
+
+// withPreset fills in what the format has defaults of its own for.
+func (e Endpoint) withPreset() Endpoint {
+	p, _ := presetOf(e.Format)
+	if len(e.Events) == 0 {
+		e.Events = slices.Clone(p.events)
+	}
+	if e.GroupWait == 0 && e.GroupMax != 1 {
+		e.GroupWait = p.groupWait
+	}
+	if e.GroupWait > 0 && e.GroupMax == 0 && p.groups {
+		e.GroupMax = defaultGroupMax
+	}
+	if e.Format == FormatPagerDuty && e.URL == "" {
+		e.URL = pagerDutyURL
+	}
+	if e.Format == FormatPagerDuty || e.Format == FormatAlertmanager {
+		e.Order = OrderVideo // a failure told after the success that ended it would stay open for good
+	}
+	if e.Format == FormatAlertmanager && e.AlertFor == 0 {
+		e.AlertFor = defaultAlertFor
+	}
+	if e.Format == FormatTemplate && e.ContentType == "" {
+		e.ContentType = jsonType
 	}
 	return e
 }
@@ -108,11 +186,18 @@ type target struct {
 	basic    string // Authorization header from the URL's user info
 	secrets  []Secret
 	patterns []string
+	filter   *filter
+	header   http.Header // of every request, shared: to be cloned, not changed
+	consent  consent
+
+	preset      preset
+	contentType []string
+	template    *template.Template // of FormatTemplate
 }
 
 func compile(e Endpoint) (*target, error) {
 	e = e.WithDefaults()
-	t := &target{Endpoint: e, patterns: e.Events}
+	t := &target{Endpoint: e}
 	var problems []error
 	complain := func(field string, err error) {
 		if err != nil {
@@ -126,11 +211,18 @@ func compile(e Endpoint) (*target, error) {
 		complain("secrets["+strconv.Itoa(i)+"]", err)
 		t.secrets = append(t.secrets, secret)
 	}
+	t.secrets = sharedFirst(t.secrets)
 	if len(e.Secrets) > maxSecrets {
 		complain("secrets", fmt.Errorf("%d are too many, keep at most %d", len(e.Secrets), maxSecrets))
 	}
+	problems = append(problems, t.compileRequest()...)
+	problems = append(problems, t.compilePreset()...)
 	for i, p := range e.Events {
-		complain("events["+strconv.Itoa(i)+"]", checkPattern(p))
+		err := checkPattern(p)
+		if err == nil {
+			err = t.preset.checkSpeaks(p)
+		}
+		complain("events["+strconv.Itoa(i)+"]", err)
 	}
 	if e.InFlight < 1 || e.InFlight > maxInFlight {
 		complain("in_flight", fmt.Errorf("%d is out of range, use 1 to %d", e.InFlight, maxInFlight))
@@ -138,10 +230,28 @@ func compile(e Endpoint) (*target, error) {
 	if e.Timeout < minTimeout || e.Timeout > maxTimeout {
 		complain("timeout", fmt.Errorf("%s is out of range, use %s to %s", e.Timeout, minTimeout, maxTimeout))
 	}
+	problems = append(problems, t.compileLane()...)
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("endpoint %s: %w", safeName(e.Name), errors.Join(problems...))
 	}
 	return t, nil
+}
+
+// compileRequest prepares what is the same in every request.
+func (t *target) compileRequest() (problems []error) {
+	t.header, problems = compileHeaders(t.Headers, t.basic != "")
+	if t.HandshakeOrigin != "" {
+		if err := checkOrigin(t.HandshakeOrigin); err != nil {
+			problems = append(problems, fmt.Errorf("handshake_origin: %w", err))
+		}
+	}
+	switch {
+	case t.HandshakeRate < 0 || t.HandshakeRate > maxHandshakeRate:
+		problems = append(problems, fmt.Errorf("handshake_rate: %d is out of range, use 1 to %d a minute", t.HandshakeRate, maxHandshakeRate))
+	case t.HandshakeRate > 0 && t.HandshakeOrigin == "":
+		problems = append(problems, errors.New("handshake_rate: it is asked for in the handshake, set handshake_origin as well"))
+	}
+	return problems
 }
 
 func checkName(name string) error {
@@ -173,6 +283,8 @@ func (t *target) parseURL() error {
 		return errors.New("begin it with https:// (or http:// for a loopback or private address)")
 	case u.Hostname() == "":
 		return errors.New("the host is missing, write it like https://host/path")
+	case !usualHost(u.Hostname()):
+		return errors.New("the host is an address in a form that resolvers read differently, write it like 192.0.2.1")
 	case u.Port() != "" && !validPort(u.Port()):
 		return errors.New("the port is out of range, use 1 to 65535")
 	case u.Fragment != "":
@@ -187,6 +299,21 @@ func (t *target) parseURL() error {
 	}
 	t.url = u
 	return nil
+}
+
+// usualHost refuses numbers that some resolvers take for an IPv4 address and others for a name: 2130706433, 0177.1, 0x7f.1.
+func usualHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	last := strings.ToLower(labels[len(labels)-1])
+	digits, hex := strings.CutPrefix(last, "0x")
+	set := "0123456789"
+	if hex {
+		set += "abcdef"
+	}
+	return strings.Trim(digits, set) != ""
 }
 
 func validPort(port string) bool {

@@ -34,8 +34,13 @@ func TestValidateEndpoint(t *testing.T) {
 		"a bad second secret":               {func(e *Endpoint) { e.Secrets = []string{secretText(1), "hidden"} }, "secrets[1]: must begin with whsec_"},
 		"an event type that there is not":   {func(e *Endpoint) { e.Events = []string{"video.finished"} }, `events[0]: "video.finished" matches no event type, there are video.done`},
 		"a broken glob":                     {func(e *Endpoint) { e.Events = []string{"video.["} }, "events[0]: "},
+		"a format that there is not":        {func(e *Endpoint) { e.Format = "xml" }, `format: "xml" is no format, there are standard, cloudevents`},
 		"too many requests at once":         {func(e *Endpoint) { e.InFlight = 1000 }, "in_flight: 1000 is out of range, use 1 to 256"},
 		"fewer than none":                   {func(e *Endpoint) { e.InFlight = -1 }, "in_flight: -1 is out of range"},
+		"a source that cannot be one":       {func(e *Endpoint) { e.Sources = []string{"a", "b c"} }, "sources[1]: not the name of a source"},
+		"more sources than anyone names":    {func(e *Endpoint) { e.Sources = slices.Repeat([]string{"a"}, 65) }, "sources: 65 are too many"},
+		"a filter":                          {func(e *Endpoint) { e.Filter = `data.duration_seconds > 60` }, ""},
+		"a filter with a wrong name":        {func(e *Endpoint) { e.Filter = `data.duratoin > 60` }, "filter: 1:6: "},
 		"a timeout past what receivers get": {func(e *Endpoint) { e.Timeout = time.Minute }, "timeout: 1m0s is out of range, use 1s to 30s"},
 	} {
 		e := valid
@@ -83,24 +88,36 @@ func TestGlobsBecomeSubjects(t *testing.T) {
 	for name, c := range map[string]struct {
 		globs      []string
 		video, ops []string
+		sources    []string
 	}{
-		"two types":             {[]string{"video.done", "video.failed"}, []string{"media.video.done.>", "media.video.failed.>"}, nil},
-		"named twice":           {[]string{"video.done", "video.d*"}, []string{"media.video.done.>", "media.video.deleted.>"}, nil},
-		"every video event":     {[]string{"video.*"}, []string{"media.video.>"}, nil},
-		"everything":            {[]string{"*"}, []string{"media.video.>"}, []string{"vidbell-eu.ops.>"}},
-		"a class of characters": {[]string{"video.[df]*"}, []string{"media.video.done.>", "media.video.failed.>", "media.video.deleted.>"}, nil},
-		"health of sources":     {[]string{"source.*"}, nil, []string{"vidbell-eu.ops.source.degraded.>", "vidbell-eu.ops.source.recovered.>"}},
+		"two types":             {globs: []string{"video.done", "video.failed"}, video: []string{"media.video.done.>", "media.video.failed.>"}},
+		"named twice":           {globs: []string{"video.done", "video.d*"}, video: []string{"media.video.done.>", "media.video.deleted.>"}},
+		"every video event":     {globs: []string{"video.*"}, video: []string{"media.video.>"}},
+		"everything":            {globs: []string{"*"}, video: []string{"media.video.>"}, ops: []string{"vidbell-eu.ops.>"}},
+		"a class of characters": {globs: []string{"video.[df]*"}, video: []string{"media.video.done.>", "media.video.failed.>", "media.video.deleted.>"}},
+		"health of sources":     {globs: []string{"source.*"}, ops: []string{"vidbell-eu.ops.source.degraded.>", "vidbell-eu.ops.source.recovered.>"}},
 		"one ops type": {
-			[]string{"video.done", "endpoint.disabled"},
-			[]string{"media.video.done.>"},
-			[]string{"vidbell-eu.ops.endpoint.disabled.>"},
+			globs: []string{"video.done", "endpoint.disabled"},
+			video: []string{"media.video.done.>"},
+			ops:   []string{"vidbell-eu.ops.endpoint.disabled.>"},
 		},
-		"whatever degrades": {[]string{"*.degraded"}, nil, []string{"vidbell-eu.ops.source.degraded.>", "vidbell-eu.ops.endpoint.degraded.>"}},
+		"whatever degrades": {globs: []string{"*.degraded"}, ops: []string{"vidbell-eu.ops.source.degraded.>", "vidbell-eu.ops.endpoint.degraded.>"}},
+		"two sources, one of them twice": {
+			globs: []string{"video.done"}, sources: []string{"b", "a", "b"},
+			video: []string{"media.video.done.a.>", "media.video.done.b.>"},
+		},
+		"all of one source": {
+			globs: []string{"*"}, sources: []string{"a"}, video: []string{"media.video.*.a.>"},
+			ops: []string{
+				"vidbell-eu.ops.source.degraded.a", "vidbell-eu.ops.source.recovered.a",
+				"vidbell-eu.ops.endpoint.degraded.>", "vidbell-eu.ops.endpoint.disabled.>", "vidbell-eu.ops.endpoint.recovered.>",
+			},
+		},
 	} {
-		if got := videoFilters(names, c.globs); !slices.Equal(got, c.video) {
+		if got := videoFilters(names, c.globs, c.sources); !slices.Equal(got, c.video) {
 			t.Errorf("%s: video subjects %v, want %v", name, got, c.video)
 		}
-		if got := opsFilters(names, c.globs); !slices.Equal(got, c.ops) {
+		if got := opsFilters(names, c.globs, c.sources); !slices.Equal(got, c.ops) {
 			t.Errorf("%s: ops subjects %v, want %v", name, got, c.ops)
 		}
 	}

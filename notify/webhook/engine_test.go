@@ -67,10 +67,16 @@ func (e *engine) createLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = e.js.CreateStream(ctx, jetstream.StreamConfig{
-		Name: e.names.OpsStream(), Subjects: []string{e.names.OpsAll()}, Storage: jetstream.FileStorage,
-	})
+	_, err = e.js.CreateStream(ctx, opsStream(e.names))
 	return err
+}
+
+func opsStream(names notify.Names) jetstream.StreamConfig {
+	const reports = "vidbell.report.>"
+	return jetstream.StreamConfig{
+		Name: names.OpsStream(), Subjects: []string{reports}, Storage: jetstream.FileStorage,
+		SubjectTransform: &jetstream.SubjectTransformConfig{Source: reports, Destination: names.OpsAll()},
+	}
 }
 
 func (e *engine) start() {
@@ -170,7 +176,7 @@ func (e *engine) appendOps(kind, name string) string {
 	e.tb.Helper()
 	id := "evt_" + strings.ReplaceAll(kind, ".", "-") + name
 	_, err := e.js.PublishMsg(e.tb.Context(), &nats.Msg{
-		Subject: e.names.OpsSubject(kind, name), Header: nats.Header{jetstream.MsgIDHeader: {id}},
+		Subject: "vidbell.report." + kind + "." + name, Header: nats.Header{jetstream.MsgIDHeader: {id}},
 		Data: eventBody(id, kind, name),
 	})
 	must(e.tb, err)
@@ -196,6 +202,9 @@ func (e *engine) messages(stream, filter string) []*jetstream.RawStreamMsg {
 	var all []*jetstream.RawStreamMsg
 	for subject := range info.State.Subjects {
 		msg, err := s.GetLastMsgForSubject(ctx, subject)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue // gone since
+		}
 		must(e.tb, err)
 		all = append(all, msg)
 	}
@@ -221,6 +230,7 @@ func (e *engine) prepare(endpoints []Endpoint, options ...option) *running {
 	c := Config{
 		JetStream: e.js, Names: e.names, Endpoints: endpoints, Logger: zap.New(core), Registerer: r.registry, Version: "1.2.3",
 	}
+	c.timing = timing{first: 50 * time.Millisecond, most: 200 * time.Millisecond, giveUp: giveUpAfter}
 	for _, o := range options {
 		o(&c)
 	}

@@ -34,6 +34,7 @@ type feed struct {
 	next     string        // subject of pull requests
 	floor    atomic.Uint64 // every event up to it is acknowledged
 	limit    int           // of held and asked for together
+	room     int           // limit, or less while the gate is not all open
 
 	sub       *nats.Subscription // nil while the lane is closed or the engine away
 	inbox     string
@@ -56,6 +57,9 @@ type feed struct {
 func newFeed(l *lane, js jetstream.JetStream, stream, consumer string, filters []string) *feed {
 	// A few more than there are slots, so that the next delivery is here when a slot comes free.
 	limit := l.target.InFlight + max(1, l.target.InFlight/2)
+	if l.groups.wait > 0 {
+		limit = max(limit, 2*l.groups.most) // one group under way, the next one collecting
+	}
 	return &feed{
 		lane: l, js: js, conn: js.Conn(), stream: stream, consumer: consumer, filters: filters, limit: limit,
 		next:     nextSubject(js, stream, consumer),
@@ -113,11 +117,12 @@ func (f *feed) empty() bool {
 // steer brings the subscription in line with what is wanted, and asks for messages when there is room.
 func (f *feed) steer(ctx context.Context, wake *time.Timer) (changed <-chan struct{}) {
 	now := time.Now()
-	open, wait, changed := f.lane.gate.state(f.lane.now())
-	if rest := f.retryAt.Sub(now); open && rest > 0 {
-		open, wait = false, rest
+	room, wait, changed := f.lane.gate.state(f.lane.now())
+	if rest := f.retryAt.Sub(now); room > 0 && rest > 0 {
+		room, wait = 0, rest
 	}
-	if !open || ctx.Err() != nil {
+	f.room = f.allowed(room)
+	if room == 0 || ctx.Err() != nil {
 		f.close()
 		if wait > 0 {
 			wake.Reset(wait)
@@ -133,6 +138,17 @@ func (f *feed) steer(ctx context.Context, wake *time.Timer) (changed <-chan stru
 	}
 	f.ask(now)
 	return changed
+}
+
+// allowed is how many deliveries to hold: a few more than may be under way, unless the gate counts them one by one.
+func (f *feed) allowed(room int) int {
+	if room > 0 && f.lane.groups.wait > 0 { // the gate counts messages, and one of them has many events
+		return f.limit
+	}
+	if room < f.lane.target.InFlight {
+		return room
+	}
+	return f.limit
 }
 
 func (f *feed) reset() {
@@ -171,8 +187,10 @@ func (f *feed) take(hard context.Context, msg *nats.Msg) {
 		return
 	}
 	d := newDelivery(f.conn, msg, meta, now)
+	f.lane.lineUp(d)
 	if f.sub == nil {
 		d.handBack()
+		f.lane.sentBack(d)
 		return
 	}
 	if seq <= f.suspects {
@@ -198,8 +216,12 @@ func (f *feed) deliver(ctx context.Context, shut <-chan struct{}, d *delivery) {
 
 // release lets go of a delivery that was answered for, unless the engine has been quick to hand it out again.
 func (f *feed) release(d *delivery) {
-	if f.held[d.seq] == d {
-		delete(f.held, d.seq)
+	if f.held[d.seq] != d {
+		return
+	}
+	delete(f.held, d.seq)
+	if !d.over {
+		f.lane.sentBack(d)
 	}
 }
 

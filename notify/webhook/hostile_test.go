@@ -2,19 +2,37 @@ package webhook
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
+	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
 )
 
-// rawReceiver answers each connection by hand.
+// rawReceiver answers each connection by hand, after its request was read.
 func rawReceiver(t *testing.T, answer func(net.Conn)) string {
+	t.Helper()
+	return acceptEach(t, func(conn net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+			answer(conn)
+		}
+	}) + "/?token=hidden"
+}
+
+func acceptEach(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -27,13 +45,11 @@ func rawReceiver(t *testing.T, answer func(net.Conn)) string {
 			}
 			go func() {
 				defer conn.Close()
-				if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
-					answer(conn)
-				}
+				serve(conn)
 			}()
 		}
 	}()
-	return "http://" + listener.Addr().String() + "/?token=hidden"
+	return "http://" + listener.Addr().String()
 }
 
 // write sends text again and again until the other side has had enough.
@@ -46,8 +62,33 @@ func write(conn net.Conn, text string, every time.Duration) {
 	}
 }
 
+// writeMB sends so many megabytes of a text, if the other side takes them.
+func writeMB(conn net.Conn, megabytes int, text string) {
+	for sent := 0; sent < megabytes<<20; sent += len(text) {
+		if _, err := conn.Write([]byte(text)); err != nil {
+			return
+		}
+	}
+}
+
+// packedZeroes are a hundred kilobytes that unpack to a hundred megabytes.
+func packedZeroes() []byte {
+	var packed bytes.Buffer
+	w, zeroes := gzip.NewWriter(&packed), make([]byte, 1<<20)
+	for range 100 {
+		_, _ = w.Write(zeroes)
+	}
+	_ = w.Close()
+	return packed.Bytes()
+}
+
 func TestReceiversThatMisbehaveAreBounded(t *testing.T) {
 	const head = "HTTP/1.1 200 OK\r\n"
+	packed := packedZeroes()
+	bomb := func(c net.Conn) {
+		_, _ = fmt.Fprintf(c, "%sContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n", head, len(packed))
+		_, _ = c.Write(packed)
+	}
 	for name, c := range map[string]struct {
 		answer func(net.Conn)
 		class  Class // empty: delivered
@@ -62,6 +103,25 @@ func TestReceiversThatMisbehaveAreBounded(t *testing.T) {
 		"a chunk that is none":        {func(c net.Conn) { _, _ = c.Write([]byte(head + "Transfer-Encoding: chunked\r\n\r\nzz\r\n")) }, ClassBody, 2 * time.Second},
 		"hanging up at once":          {func(net.Conn) {}, ClassReset, 2 * time.Second},
 		"something that is not HTTP":  {func(c net.Conn) { _, _ = c.Write([]byte("SSH-2.0-OpenSSH_9.9\r\n")) }, ClassReset, 2 * time.Second},
+		"a bomb that is not unpacked": {bomb, "", 2 * time.Second},
+		"a bomb that claims chunks": {func(c net.Conn) {
+			_, _ = c.Write([]byte(head + "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n7fffffff\r\n"))
+			write(c, strings.Repeat("\x00", 4096), 0)
+		}, "", 2 * time.Second},
+		"100 MB of headers": {func(c net.Conn) {
+			_, _ = c.Write([]byte(head))
+			writeMB(c, 100, "X-Y: "+strings.Repeat("z", 8000)+"\r\n")
+		}, ClassReset, 2 * time.Second},
+		"one header of 100 MB":      {func(c net.Conn) { _, _ = c.Write([]byte(head + "X: ")); writeMB(c, 100, strings.Repeat("z", 8000)) }, ClassReset, 2 * time.Second},
+		"a status line without end": {func(c net.Conn) { _, _ = c.Write([]byte("HTTP/1.1 200 ")); write(c, strings.Repeat("z", 4096), 0) }, ClassReset, 2 * time.Second},
+		"trailers without end": {func(c net.Conn) {
+			_, _ = c.Write([]byte(head + "Transfer-Encoding: chunked\r\n\r\n0\r\n"))
+			write(c, "X: "+strings.Repeat("y", 4096)+"\r\n", 0)
+		}, ClassBody, 2 * time.Second},
+		"half an answer, and silence": {func(c net.Conn) {
+			_, _ = c.Write([]byte(head + "Content-Length: 10\r\n\r\nabc"))
+			_, _ = io.Copy(io.Discard, c)
+		}, ClassTimeout, 3 * time.Second},
 		"interim answers without end": {func(c net.Conn) { write(c, "HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n", 0) }, ClassReset, 2 * time.Second},
 		"another protocol": {func(c net.Conn) {
 			_, _ = c.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"))
@@ -71,7 +131,7 @@ func TestReceiversThatMisbehaveAreBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			target, err := compile(Endpoint{Name: "a", URL: rawReceiver(t, c.answer), Timeout: time.Second})
 			must(t, err)
-			transport := newTransport(newGuard(nil), 4)
+			transport := newTransport(newGuard(nil, policy{}), 4)
 			defer transport.CloseIdleConnections()
 			s := newSender(transport, "", time.Now)
 			var before, after runtime.MemStats
@@ -91,6 +151,112 @@ func TestReceiversThatMisbehaveAreBounded(t *testing.T) {
 			if strings.Contains(out.detail, "hidden") {
 				t.Errorf("the detail shows the URL: %s", out.detail)
 			}
+		})
+	}
+}
+
+func TestReceiversThatCannotBeTalkedTo(t *testing.T) {
+	wrongName := httptest.NewUnstartedServer(http.NotFoundHandler())
+	wrongName.Config.ErrorLog = zap.NewStdLog(zap.NewNop())
+	wrongName.StartTLS() // for 127.0.0.1 and example.com
+	defer wrongName.Close()
+	trusted := x509.NewCertPool()
+	trusted.AddCert(wrongName.Certificate())
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	early := acceptEach(t, func(c net.Conn) {
+		_, _ = c.Write([]byte("HTTP/1.1 204 No Content\r\n\r\n"))
+		_, _ = io.Copy(io.Discard, c)
+	})
+	rude := acceptEach(t, func(c net.Conn) { _, _ = c.Write([]byte("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")) })
+	for name, c := range map[string]struct {
+		url     string
+		classes []Class // empty: delivered
+	}{
+		"a certificate for another name":     {strings.Replace(wrongName.URL, "127.0.0.1", "localhost", 1), []Class{ClassTLS}},
+		"nobody listens":                     {gone.URL, []Class{ClassConnect}},
+		"no such host":                       {"https://no-such-host.invalid/", []Class{ClassDNS}},
+		"TLS where http is":                  {strings.Replace(early, "http", "https", 1), []Class{ClassTLS}},
+		"an answer before the request":       {early, []Class{""}},
+		"an answer, and the request is lost": {rude, []Class{ClassStatus, ClassReset}}, // whichever is seen first
+	} {
+		target, err := compile(Endpoint{Name: "a", URL: c.url, Timeout: 2 * time.Second})
+		must(t, err)
+		transport := newTransport(newGuard(nil, policy{}), 4)
+		transport.TLSClientConfig = &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}
+		body := bytes.Repeat([]byte(" "), 1<<20) // more than fits in the buffers on the way
+		out := newSender(transport, "", time.Now).send(withScheme(t.Context(), target.url.Scheme), target, "evt_1", body)
+		transport.CloseIdleConnections()
+		if !slices.Contains(c.classes, out.class) {
+			t.Errorf("%s: %+v, want %v", name, out, c.classes)
+		}
+	}
+}
+
+// Every misbehaviour at once, each with a lane of its own: memory stays flat, a healthy receiver notices nothing, and when the
+// others behave again they have everything.
+func TestLanesRecoverFromReceiversThatMisbehave(t *testing.T) {
+	e := startEngine(t)
+	var cured atomic.Bool
+	var mu sync.Mutex
+	taken := make(map[string]map[string]bool)
+	take := func(lane, id string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if taken[lane] == nil {
+			taken[lane] = make(map[string]bool)
+		}
+		taken[lane][id] = true
+	}
+	const head = "HTTP/1.1 500 Oh\r\n"
+	var endpoints []Endpoint
+	for name, misbehave := range map[string]func(net.Conn){
+		"silent":   func(c net.Conn) { _, _ = io.Copy(io.Discard, c) },
+		"dripping": func(c net.Conn) { write(c, head[:1], 20*time.Millisecond) },
+		"endless":  func(c net.Conn) { _, _ = c.Write([]byte(head + "\r\n")); write(c, strings.Repeat("y", 1<<16), 0) },
+		"headers": func(c net.Conn) {
+			_, _ = c.Write([]byte(head))
+			writeMB(c, 100, "X: "+strings.Repeat("y", 1<<15)+"\r\n")
+		},
+		"closing": func(net.Conn) {},
+		"cutting": func(c net.Conn) { _, _ = c.Write([]byte(head[:9] + "200 OK\r\nContent-Length: 10\r\n\r\nabc")) },
+	} {
+		url := acceptEach(t, func(c net.Conn) {
+			r, err := http.ReadRequest(bufio.NewReader(c))
+			switch {
+			case err != nil:
+			case cured.Load():
+				take(name, r.Header.Get("Webhook-Id"))
+				_, _ = c.Write([]byte("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"))
+			default:
+				misbehave(c)
+			}
+		})
+		endpoints = append(endpoints, Endpoint{Name: name, URL: url, InFlight: 4, Timeout: time.Second})
+	}
+	healthy := startReceiver(t, nil)
+	r := e.dispatch(append(endpoints, Endpoint{Name: "healthy", URL: healthy.URL}))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const events = 50
+	for i := range events {
+		e.append("done", i)
+	}
+	eventually(t, "the healthy one has everything", func() bool { return len(healthy.seen()) == events })
+	for _, endpoint := range endpoints {
+		eventually(t, endpoint.Name+" is found to be away", func() bool { return r.state(t, endpoint.Name).State == StateDegraded })
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 16<<20 {
+		t.Errorf("it holds %d bytes more", grown)
+	}
+	cured.Store(true)
+	for _, endpoint := range endpoints {
+		eventually(t, endpoint.Name+" has everything", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(taken[endpoint.Name]) == events
 		})
 	}
 }
@@ -121,8 +287,8 @@ func TestDeliveryOverTLS(t *testing.T) {
 			in.StartTLS()
 			t.Cleanup(in.Close)
 			r := e.prepare([]Endpoint{{Name: "a", URL: in.URL, Secrets: []string{secretText(1)}}})
-			r.transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-			r.transport.TLSClientConfig.RootCAs.AddCert(in.Certificate())
+			r.transport[policy{}].TLSClientConfig.RootCAs = x509.NewCertPool()
+			r.transport[policy{}].TLSClientConfig.RootCAs.AddCert(in.Certificate())
 			r.start()
 			e.append("done", 1)
 			eventually(t, "the delivery", func() bool { return len(in.seen()) == 1 })

@@ -19,6 +19,8 @@ import (
 const (
 	childDir = "VIDBELL_TEST_CHILD_DIR"
 	childURL = "VIDBELL_TEST_CHILD_URL"
+	// childGroups has the process tell events in groups.
+	childGroups = "VIDBELL_TEST_CHILD_GROUPS"
 
 	killEvents = 3000
 	kills      = 4
@@ -37,9 +39,13 @@ func runChild(dir, url string) {
 	fail(e.createLog(ctx))
 	steps, err := ParseSchedule("0" + strings.Repeat(",100ms", 20))
 	fail(err)
+	endpoint := Endpoint{Name: "a", URL: url, Schedule: steps}
+	if os.Getenv(childGroups) != "" {
+		endpoint = grouping(url, 40)
+		endpoint.Schedule = steps
+	}
 	d, err := New(Config{
-		JetStream: e.js, Names: e.names, Registerer: prometheus.NewRegistry(),
-		Endpoints: []Endpoint{{Name: "a", URL: url, Schedule: steps}},
+		JetStream: e.js, Names: e.names, Registerer: prometheus.NewRegistry(), Endpoints: []Endpoint{endpoint},
 	})
 	fail(err)
 	fail(d.Prepare(ctx))
@@ -117,10 +123,10 @@ func delivered(in *receiver) int {
 	return n
 }
 
-func startChild(t *testing.T, dir, url string) *exec.Cmd {
+func startChild(t *testing.T, dir, url string, env ...string) *exec.Cmd {
 	t.Helper()
 	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), childDir+"="+dir, childURL+"="+url)
+	child.Env = append(append(os.Environ(), childDir+"="+dir, childURL+"="+url), env...)
 	child.Stderr = os.Stderr
 	must(t, child.Start())
 	t.Cleanup(func() { _ = child.Process.Kill() })

@@ -8,15 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The states of an endpoint, as labels of its state metric.
-const (
-	stateActive   = "active"
-	statePaused   = "paused"   // a Retry-After is being obeyed
-	stateDisabled = "disabled" // the receiver answered 410
-)
-
-var states = []string{stateActive, statePaused, stateDisabled}
-
 type metrics struct {
 	attempts *prometheus.CounterVec
 	duration *prometheus.HistogramVec
@@ -25,6 +16,9 @@ type metrics struct {
 	latency  *prometheus.HistogramVec
 	inFlight *prometheus.GaugeVec
 	state    *prometheus.GaugeVec
+
+	filtered     *prometheus.CounterVec
+	filterErrors *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -58,13 +52,21 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		}, endpoint),
 		state: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "vidbell_endpoint_state",
-			Help: "1 for the state a webhook endpoint is in: active, paused by a Retry-After, or disabled by a 410.",
+			Help: "1 for the state a webhook endpoint is in: active, paused by a Retry-After, degraded (probed only), or disabled.",
 		}, []string{"endpoint", "state"}),
+		filtered: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_webhook_filtered_total",
+			Help: "Events that a webhook endpoint's filter kept from it.",
+		}, endpoint),
+		filterErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_webhook_filter_errors_total",
+			Help: "Events that a webhook endpoint's filter could not be asked about; they are delivered.",
+		}, endpoint),
 	}
 	if registerer == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.attempts, m.duration, m.pending, m.dead, m.latency, m.inFlight, m.state} {
+	for _, c := range []prometheus.Collector{m.attempts, m.duration, m.pending, m.dead, m.latency, m.inFlight, m.state, m.filtered, m.filterErrors} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("register webhook metrics: %w", err)
 		}
@@ -75,31 +77,37 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 // laneMetrics are one endpoint's, looked up once.
 type laneMetrics struct {
 	attempts map[verdict]prometheus.Counter
-	states   map[string]prometheus.Gauge
+	states   map[State]prometheus.Gauge
 	duration prometheus.Observer
 	pending  prometheus.Gauge
 	dead     prometheus.Counter
 	latency  prometheus.Observer
 	inFlight prometheus.Gauge
+
+	filtered     prometheus.Counter
+	filterErrors prometheus.Counter
 }
 
 func (m *metrics) lane(endpoint string) *laneMetrics {
 	l := &laneMetrics{
 		attempts: make(map[verdict]prometheus.Counter, len(verdicts)),
-		states:   make(map[string]prometheus.Gauge, len(states)),
+		states:   make(map[State]prometheus.Gauge, len(states)),
 		duration: m.duration.WithLabelValues(endpoint),
 		pending:  m.pending.WithLabelValues(endpoint),
 		dead:     m.dead.WithLabelValues(endpoint),
 		latency:  m.latency.WithLabelValues(endpoint),
 		inFlight: m.inFlight.WithLabelValues(endpoint),
+
+		filtered:     m.filtered.WithLabelValues(endpoint),
+		filterErrors: m.filterErrors.WithLabelValues(endpoint),
 	}
 	for _, v := range verdicts {
 		l.attempts[v] = m.attempts.WithLabelValues(endpoint, string(v))
 	}
 	for _, s := range states {
-		l.states[s] = m.state.WithLabelValues(endpoint, s)
+		l.states[s] = m.state.WithLabelValues(endpoint, string(s))
 	}
-	l.enter(stateActive)
+	l.enter(StateActive)
 	return l
 }
 
@@ -108,8 +116,8 @@ func (l *laneMetrics) attempt(v verdict, took time.Duration) {
 	l.duration.Observe(took.Seconds())
 }
 
-func (l *laneMetrics) enter(state string) {
-	for _, s := range slices.DeleteFunc(slices.Clone(states), func(s string) bool { return s == state }) {
+func (l *laneMetrics) enter(state State) {
+	for _, s := range slices.DeleteFunc(slices.Clone(states), func(s State) bool { return s == state }) {
 		l.states[s].Set(0)
 	}
 	l.states[state].Set(1)

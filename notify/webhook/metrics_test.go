@@ -80,7 +80,7 @@ func TestMetricsAreWellNamedAndThereFromTheStart(t *testing.T) {
 			t.Errorf("%s starts at %v", name, got)
 		}
 	}
-	if r.value(t, "vidbell_endpoint_state", "a", stateActive) != 1 || r.value(t, "vidbell_endpoint_state", "a", stateDisabled) != 0 {
+	if r.value(t, "vidbell_endpoint_state", "a", string(StateActive)) != 1 || r.value(t, "vidbell_endpoint_state", "a", string(StateDisabled)) != 0 {
 		t.Error("an endpoint starts as active")
 	}
 }

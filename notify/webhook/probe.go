@@ -43,7 +43,7 @@ func Probe(ctx context.Context, e Endpoint, allow []netip.Prefix) (Result, error
 	ctx, cancel := context.WithTimeout(withScheme(ctx, t.url.Scheme), 2*connectTimeout)
 	defer cancel()
 	start := time.Now()
-	conn, err := dialTarget(ctx, t, newGuard(allow))
+	conn, err := dialTarget(ctx, t, newGuard(allow, t.policy()))
 	if err != nil {
 		return Result{}, &ProbeError{Endpoint: t.Name, Class: classifyError(err), Detail: detailOf(err)}
 	}

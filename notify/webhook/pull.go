@@ -31,6 +31,9 @@ func (f *feed) begin(now time.Time) {
 	}
 	f.sub, f.inbox, f.asked, f.heard = sub, inbox, 0, now
 	f.shut = make(chan struct{})
+	if l := f.lane.line; l != nil {
+		l.open(f.lane.now())
+	}
 	f.lane.showState()
 }
 
@@ -60,8 +63,8 @@ type pullRequest struct {
 
 // ask requests as many messages as there is room for, a few at a time: each request costs the engine as much as a message.
 func (f *feed) ask(now time.Time) {
-	room := f.limit - len(f.held) - f.asked
-	if f.sub == nil || room < max(1, f.limit/4) {
+	room := f.room - len(f.held) - f.asked
+	if f.sub == nil || room < max(1, f.room/4) {
 		return
 	}
 	request, err := json.Marshal(pullRequest{Batch: room, Expires: pullExpires, Heartbeat: pullHeartbeat})

@@ -40,7 +40,7 @@ func TestADeliveryThatComesBackTooEarlySpendsNoAttempt(t *testing.T) {
 			t.Helper()
 			name := e.names.Consumer("a")
 			must(t, e.js.DeleteConsumer(t.Context(), e.names.Stream(), name))
-			config := consumerConfig(name, videoFilters(e.names, []string{"video.done", "video.failed"}))
+			config := consumerConfig(name, videoFilters(e.names, []string{"video.done", "video.failed"}, nil))
 			config.DeliverPolicy = jetstream.DeliverAllPolicy
 			_, err := e.js.CreateConsumer(t.Context(), e.names.Stream(), config)
 			must(t, err)
@@ -128,7 +128,7 @@ func TestAnEndpointThatIsGoneIsDisabledAndKeepsItsBacklog(t *testing.T) {
 	endpoints := []Endpoint{{Name: "a", URL: in.URL + "/old", InFlight: 1}}
 	first := e.dispatch(endpoints)
 	ids := []string{e.append("done", 0)}
-	eventually(t, "it is disabled", func() bool { return first.value(t, "vidbell_endpoint_state", "a", stateDisabled) == 1 })
+	eventually(t, "it is disabled", func() bool { return first.value(t, "vidbell_endpoint_state", "a", string(StateDisabled)) == 1 })
 	for i := range 5 {
 		ids = append(ids, e.append("done", i+1))
 	}
@@ -142,7 +142,7 @@ func TestAnEndpointThatIsGoneIsDisabledAndKeepsItsBacklog(t *testing.T) {
 
 	in.answers(nil)
 	second := e.dispatch(endpoints)
-	if got := second.value(t, "vidbell_endpoint_state", "a", stateDisabled); got != 1 {
+	if got := second.value(t, "vidbell_endpoint_state", "a", string(StateDisabled)); got != 1 {
 		t.Fatal("a restart enabled it")
 	}
 	must(t, second.Enable(t.Context(), "a"))
@@ -164,7 +164,7 @@ func TestANewURLEnablesAnEndpoint(t *testing.T) {
 	e, in := startEngine(t), startReceiver(t, status(http.StatusGone))
 	first := e.dispatch([]Endpoint{{Name: "a", URL: in.URL + "/old"}})
 	id := e.append("done", 0)
-	eventually(t, "it is disabled", func() bool { return len(e.messages(e.names.RetryStream(), e.names.RetrySubject("a", holdKey))) == 1 })
+	eventually(t, "it is disabled", func() bool { return len(e.messages(e.names.HealthStream(), e.names.HealthSubject("a"))) == 1 })
 	first.stop()
 	in.answers(nil)
 	e.dispatch([]Endpoint{{Name: "a", URL: in.URL + "/new"}})
@@ -180,7 +180,7 @@ func TestAPauseSurvivesARestart(t *testing.T) {
 	endpoints := []Endpoint{{Name: "a", URL: in.URL}}
 	first := e.dispatch(endpoints)
 	e.append("done", 0)
-	eventually(t, "the pause is kept", func() bool { return len(e.messages(e.names.RetryStream(), e.names.RetrySubject("a", holdKey))) == 1 })
+	eventually(t, "the pause is kept", func() bool { return len(e.messages(e.names.HealthStream(), e.names.HealthSubject("a"))) == 1 })
 	asked := in.seen()[0].at
 	first.stop()
 	in.answers(nil)
@@ -201,7 +201,7 @@ func TestAPauseAskedForByAClockThatWasAheadIsNoLongerThanAsked(t *testing.T) {
 	endpoints := []Endpoint{{Name: "a", URL: in.URL}}
 	first := e.dispatch(endpoints, func(c *Config) { c.Now = func() time.Time { return time.Now().Add(24 * time.Hour) } })
 	e.append("done", 0)
-	eventually(t, "the pause is kept", func() bool { return len(e.messages(e.names.RetryStream(), e.names.RetrySubject("a", holdKey))) == 1 })
+	eventually(t, "the pause is kept", func() bool { return len(e.messages(e.names.HealthStream(), e.names.HealthSubject("a"))) == 1 })
 	first.stop()
 	in.answers(nil)
 	other := e.append("done", 1)

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,22 +22,41 @@ var standardSteps = [...]time.Duration{
 	5 * time.Hour, 10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
 }
 
+// fastSteps is for receivers whose news is stale after a quarter of an hour.
+var fastSteps = [...]time.Duration{0, time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
+
+// patientSteps begins like the standard one, and then tries once a day to the end of a week.
+var patientSteps = [...]time.Duration{
+	0, 5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour,
+	24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour,
+}
+
+var namedSchedules = map[string][]time.Duration{
+	standardName: standardSteps[:], "fast": fastSteps[:], "patient": patientSteps[:],
+}
+
+// ScheduleNames lists the schedules that have a name.
+func ScheduleNames() []string { return slices.Sorted(maps.Keys(namedSchedules)) }
+
 // Schedule holds the wait before each attempt of a delivery; the first wait is zero. The zero value is the standard one.
 type Schedule struct{ steps []time.Duration }
 
-// ParseSchedule reads "standard" (or nothing), or a comma list of waits such as "0,1s,5s,1m": the wait before each attempt.
+// ParseSchedule reads a name of ScheduleNames (or nothing, for the standard one), or a comma list of waits such as "0,1s,5s,1m": the wait before each attempt.
 // A leading 0, the first attempt, may be left out.
 func ParseSchedule(s string) (Schedule, error) {
 	s = strings.TrimSpace(s)
 	if s == "" || s == standardName {
 		return Schedule{}, nil
 	}
+	if steps, ok := namedSchedules[s]; ok {
+		return Schedule{steps: steps}, nil
+	}
 	var steps []time.Duration
 	for _, part := range strings.Split(s, ",") {
 		part = strings.TrimSpace(part)
 		d, err := time.ParseDuration(part)
 		if err != nil {
-			return Schedule{}, fmt.Errorf("schedule step %q: use %s, or durations with units such as 0,5s,5m", part, standardName)
+			return Schedule{}, fmt.Errorf("schedule step %q: use %s, or durations with units such as 0,5s,5m", part, strings.Join(ScheduleNames(), ", "))
 		}
 		if len(steps) == 0 && d != 0 {
 			steps = append(steps, 0)
@@ -69,8 +89,10 @@ func (s Schedule) Total() time.Duration {
 
 // String writes the schedule as ParseSchedule reads it.
 func (s Schedule) String() string {
-	if len(s.steps) == 0 {
-		return standardName
+	for name, steps := range namedSchedules {
+		if slices.Equal(steps, s.list()) {
+			return name
+		}
 	}
 	parts := make([]string, len(s.steps))
 	for i, d := range s.steps {

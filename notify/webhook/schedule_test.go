@@ -19,8 +19,10 @@ func TestParseSchedule(t *testing.T) {
 		"a list":                           {text: "0, 100ms,1s", want: []time.Duration{0, 100 * ms, time.Second}},
 		"a leading 0 may be left out":      {text: "100ms,1s", want: []time.Duration{0, 100 * ms, time.Second}},
 		"one attempt only":                 {text: "0", want: []time.Duration{0}},
-		"a name that there is not":         {text: "patiently", err: `"patiently": use standard, or durations`},
-		"a number without unit":            {text: "0,5", err: `"5": use standard, or durations with units`},
+		"a name that there is not":         {text: "patiently", err: `"patiently": use fast, patient, standard, or durations`},
+		"the fast one":                     {text: "fast", want: fastSteps[:]},
+		"the patient one":                  {text: " patient ", want: patientSteps[:]},
+		"a number without unit":            {text: "0,5", err: `"5": use fast, patient, standard, or durations with units`},
 		"a hole":                           {text: "0,,5s", err: `"": use`},
 		"a negative step":                  {text: "0,-5s", err: `"-5s": use 10ms to 168h0m0s`},
 		"no wait between attempts":         {text: "0,0", err: `"0": use 10ms`},
@@ -51,6 +53,22 @@ func TestTheStandardScheduleIsThatOfTheSpecification(t *testing.T) {
 	}
 	if want := 75*time.Hour + 35*time.Minute + 5*time.Second; s.Total() != want {
 		t.Errorf("it takes %s, want %s", s.Total(), want)
+	}
+}
+
+func TestWhatTheNamedSchedulesPromise(t *testing.T) {
+	for name, c := range map[string]struct {
+		attempts   int
+		from, upTo time.Duration
+	}{
+		"fast":     {6, 12 * time.Minute, 13 * time.Minute},
+		"standard": {10, 75 * time.Hour, 76 * time.Hour},
+		"patient":  {13, 6 * 24 * time.Hour, 7 * 24 * time.Hour},
+	} {
+		s := schedule(t, name)
+		if s.Attempts() != c.attempts || s.Total() < c.from || s.Total() > c.upTo || s.String() != name {
+			t.Errorf("%s: %d attempts in %s, written %s", name, s.Attempts(), s.Total(), s)
+		}
 	}
 }
 
