@@ -8,6 +8,7 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -264,9 +265,6 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	}
 	all.Go(func() { d.watchPending(ctx) })
 	all.Wait()
-	for _, l := range d.lanes {
-		l.unpark()
-	}
 	for _, t := range d.transport {
 		t.CloseIdleConnections()
 	}
@@ -280,10 +278,21 @@ func (d *Dispatcher) isPrepared() bool {
 	return d.prepared
 }
 
+// clean reports whether the feeds have seen all that the engine sent them.
+func (d *Dispatcher) clean() bool {
+	return !slices.ContainsFunc(d.feeds, func(f *feed) bool { return f.gaveUp })
+}
+
 // flush sees the last answers to the engine off: the caller closes the connection next.
 func (d *Dispatcher) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), flushWait)
 	defer cancel()
+	for _, l := range d.lanes {
+		if err := l.signOff(ctx, d.clean()); err != nil {
+			l.trouble(err)
+			break
+		}
+	}
 	if err := d.config.JetStream.Conn().FlushWithContext(ctx); err != nil {
 		d.config.Logger.Warn("last webhook acknowledgements may be lost, their deliveries are repeated", zap.Error(err))
 	}

@@ -105,9 +105,9 @@
 //
 // Events go out in the log's order, several at a time, and a retry is overtaken. With OrderVideo an event waits until the
 // earlier ones of its video are delivered or dead. It waits as PARKED, sent back to the engine, holds no slot, and is called
-// back when its turn comes; within a minute if the process that would call it is gone. After a start it is uncertain for
-// some seconds what the run before left unfinished: so long the log is asked for earlier events of a video first. Two
-// processes that share an endpoint keep the order of what each of them is handed, not the order between them.
+// back when its turn comes; within half a minute if the process that would call it is gone. For as long after a kill it is
+// uncertain what the run before left unfinished: then the log is asked for earlier events of a video, and they are waited for.
+// Two processes that share an endpoint keep the order of what each of them is handed, not the order between them.
 //
 // With RateLimit requests are spread evenly. A delivery that waits for its time has a slot, and is handed back on a stop.
 //

@@ -47,6 +47,7 @@ type feed struct {
 	finished  chan *delivery
 	drained   chan struct{}
 	draining  int
+	gaveUp    bool // on what the engine may have sent us
 	repaired  chan error
 	repairing bool
 	broken    bool // the consumer has to be looked at before it is asked again
@@ -105,6 +106,7 @@ func (f *feed) run(ctx, hard context.Context) {
 		case <-stop:
 			stop, giveUp = nil, time.After(drainWait)
 		case <-giveUp:
+			f.gaveUp = f.gaveUp || f.draining > 0
 			f.draining = 0
 		}
 	}

@@ -39,6 +39,8 @@ type health struct {
 	URLHash      string    `json:"url_hash"`               // the receiver that this is about: another one must not inherit it
 	// Alarmed means that endpoint.degraded or endpoint.disabled was told, and endpoint.recovered was not.
 	Alarmed bool `json:"alarmed,omitempty"`
+	// Clean means that the last run of an endpoint with an order sent back all it had: nothing is under way that nobody knows.
+	Clean bool `json:"clean,omitempty"`
 	// Untold are events that may not have reached their stream yet.
 	Untold []notify.EndpointEvent `json:"untold,omitempty"`
 

@@ -26,7 +26,9 @@ const (
 	// parkFirst is how long an event is sent away that must wait for an earlier one, and how much longer each time after. It
 	// is called back when that is over; the time is for the case that nobody is left to call.
 	parkFirst = 5 * time.Second
-	parkMost  = time.Minute
+	parkMost  = 20 * time.Second
+	// settling is for how long after a kill something may come back that nobody knows of: parked, or under way.
+	settling = parkMost + ackWait + 5*time.Second
 	// overdue is how long after its time an event that was sent away is still waited for. Then another process has it, or
 	// somebody has deleted it.
 	overdue = 30 * time.Second
@@ -63,7 +65,7 @@ func (l *line) open(now time.Time) {
 	defer l.mu.Unlock()
 	l.opened = now
 	if l.inherited {
-		l.inherited, l.settled, l.over = false, now.Add(parkMost+ackWait+overdue), make(map[uint64]bool)
+		l.inherited, l.settled, l.over = false, now.Add(settling), make(map[uint64]bool)
 	}
 }
 
@@ -225,14 +227,19 @@ func (l *lane) stepOut(d *delivery) {
 	}
 }
 
-// unpark sends all that is parked back to the engine: whoever runs next knows nothing of it.
-func (l *lane) unpark() {
+// signOff sends all that is parked back to the engine: whoever runs next knows nothing of it. What was under way went before
+// it, so that it all comes back in order, and the next run need not wait for more.
+func (l *lane) signOff(ctx context.Context, clean bool) error {
 	if l.line == nil {
-		return
+		return nil
 	}
 	for _, reply := range l.line.parked() {
 		hurry(l.js.Conn(), reply)
 	}
+	l.healthMu.Lock()
+	defer l.healthMu.Unlock()
+	l.health.Clean, l.dirty = clean, true
+	return l.flushHealth(ctx)
 }
 
 // sentBack notes where a delivery is that is not over.
@@ -253,7 +260,7 @@ func (l *lane) restoreLine(ctx context.Context, position *jetstream.ConsumerInfo
 		return err
 	}
 	l.line.events, l.line.floor, l.line.handed = stream, position.AckFloor.Stream, position.Delivered.Stream
-	l.line.inherited = position.NumAckPending > 0
+	l.line.inherited = position.NumAckPending > 0 && !l.wasClean()
 	for token := range l.unfinished {
 		r, err := l.records.loadToken(ctx, l.target.Name, token)
 		if err != nil {
@@ -264,6 +271,18 @@ func (l *lane) restoreLine(ctx context.Context, position *jetstream.ConsumerInfo
 		}
 	}
 	return nil
+}
+
+// wasClean reports whether the last run signed off, and takes that back: this one has not.
+func (l *lane) wasClean() bool {
+	l.healthMu.Lock()
+	defer l.healthMu.Unlock()
+	was := l.health.Clean
+	if was {
+		l.health.Clean = false
+		l.keep()
+	}
+	return was && !l.dirty
 }
 
 // askLog looks for earlier events of a video that an earlier run may have left unfinished.

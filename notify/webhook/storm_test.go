@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -42,8 +43,10 @@ func storm(t *testing.T, random *rand.Rand) {
 	}
 	e := startEngine(t)
 	in := startReceiver(t, func(w http.ResponseWriter, r *http.Request) { foul[weather.Load()](w, r) })
+	often := schedule(t, "0"+strings.Repeat(",100ms", 49)) // a step of minutes would be waited for where no breaker opened
 	endpoints := []Endpoint{
-		{Name: "a", URL: in.URL + "/a", InFlight: 4}, {Name: "b", URL: in.URL + "/b", Order: OrderVideo, InFlight: 4},
+		{Name: "a", URL: in.URL + "/a", InFlight: 4, Schedule: often},
+		{Name: "b", URL: in.URL + "/b", InFlight: 4, Schedule: often, Order: OrderVideo},
 	}
 	d := e.dispatch(endpoints)
 	var ids []string
