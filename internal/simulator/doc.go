@@ -56,7 +56,7 @@
 //	                                  that lags by Age or stands still at AsOf
 //	17 silent deletion                Delete, Step.Delete; Add of a known id is a new upload; FaultHide, of Lane walk, for
 //	                                  listings that leave out what a look-up finds
-//	18 status goes back               Step.Raw, Set, SetLife with any word
+//	18 status goes back               Step.Raw, Set, SetLife with any word; Rename for another name
 //	19 filters                        video_nos is ignored unless Form2026; Options.IgnoredFilters, StatusFilter,
 //	                                  MaxVideoNos; metadata filters hide what is not parsed
 //	20 callbacks                      Options.Callbacks and Run: on upload and when parsed, both PARSE (FAIL on

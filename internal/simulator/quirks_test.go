@@ -401,6 +401,16 @@ func TestACutAnswerIsNotJSON(t *testing.T) {
 	}
 }
 
+func TestARenamedVideoIsTheSameVideo(t *testing.T) {
+	sim, url := serve(t, nil)
+	sim.Add("default", simulator.Video{No: "a", Name: "before"})
+	if sim.Rename("default", "b", "after") || !sim.Rename("default", "a", "after") {
+		t.Error("Rename does not tell which videos are there")
+	}
+	equal(t, "under the old name", len(ask(t, url, `{"video_name": "before"}`).nos()), 0)
+	equal(t, "under the new name", ask(t, url, `{"video_name": "after"}`).nos(), []string{"a"})
+}
+
 func TestARepeatedPageShowsThePageBefore(t *testing.T) {
 	sim, url := serve(t, nil)
 	nos := sim.Fill("default", 6)

@@ -164,6 +164,15 @@ func (s *Simulator) SetLife(ns, no string, life ...Step) (ok bool) {
 	return ok
 }
 
+// Rename gives a video another name. It reports whether the video is there.
+func (s *Simulator) Rename(ns, no, name string) (ok bool) {
+	s.with(ns, no, func(rec *record, _ time.Time) {
+		rec.video.Name = name
+		ok = true
+	})
+	return ok
+}
+
 func (s *Simulator) with(ns, no string, fn func(*record, time.Time)) {
 	s.locked(func(now time.Time) {
 		if lib, ok := s.libraries[ns]; ok && lib.byNo[no] != nil {
