@@ -37,8 +37,11 @@ type Miss struct {
 	VideoNo string
 	Sweep   uint32 // number of the sweep
 	At      Time   // when the lookup's request started; where no lookup is honoured, that of the sweep's last page
-	Total   int64  // where no lookup is honoured: the total count that the sweep ended with; else 0
+	Total   int64  // where no lookup is honoured: the total count that the sweep ended with, or CountedNone; else 0
 }
+
+// CountedNone is the Total of a miss by a sweep that ended with a total count of 0.
+const CountedNone = -1
 
 // Filters is what a source's platform was seen to do with filters: for each, when it last ignored it or answered wrong; 0 is
 // never. The poller decides by it; here it is only kept.
