@@ -203,7 +203,7 @@ func (r *runner) observations(page memories.Page) []diff.Observation {
 	obs := make([]diff.Observation, 0, len(page.Videos))
 	at := diff.TimeOf(page.StartedAt)
 	for _, v := range page.Videos {
-		if !r.watches(v.Name) {
+		if !r.watches(v) {
 			continue
 		}
 		obs = append(obs, diff.Observation{
@@ -214,11 +214,16 @@ func (r *runner) observations(page memories.Page) []diff.Observation {
 	return obs
 }
 
-// watches reports whether a video of this name belongs to the source.
-func (r *runner) watches(name string) bool {
+// watches reports whether a video belongs to the source: by its name, or since it did before it was renamed. The world waits to
+// hear how that ends, and it must not look as if it were gone.
+func (r *runner) watches(v memories.Video) bool {
 	if r.VideoName == "" {
 		return true
 	}
-	ok, err := path.Match(r.VideoName, name)
-	return ok && err == nil // the pattern was checked at the start
+	ok, err := path.Match(r.VideoName, v.Name)
+	if ok && err == nil { // the pattern was checked at the start
+		return true
+	}
+	st := r.state.Status(v.VideoNo)
+	return st != diff.None && st != diff.Deleted
 }

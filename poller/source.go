@@ -35,7 +35,7 @@ type Source struct {
 	Words           diff.Words
 	Emit            bool          // announce at the baseline what is settled
 	StallAfter      time.Duration // 0: never
-	VideoName       string        // a path.Match pattern: videos of other names are not watched; empty: all are
+	VideoName       string        // a path.Match pattern: videos that never had such a name are not watched; empty: all are
 	BaselineRetries int           // walks whose count disagrees before one is believed; 0 means 3
 }
 
