@@ -86,6 +86,14 @@ func (r *runner) strike(ctx context.Context, f filter, why string) error {
 	return r.distrust(ctx, f, why)
 }
 
+// deceived takes in an answer that is none to what was asked, and distrusts the filter.
+func (r *runner) deceived(ctx context.Context, f filter, page memories.Page, why string) error {
+	if err := r.sight(ctx, page); err != nil {
+		return err
+	}
+	return r.distrust(ctx, f, why)
+}
+
 // errRefused means that the platform refused a request with a filter. The tick goes on without it.
 var errRefused = errors.New("the request with the filter is refused")
 

@@ -174,7 +174,7 @@ func (r *runner) byStatus(ctx context.Context, word string, waiting []string) (c
 			return changed, err
 		}
 		if !onlyIn(page, word) {
-			return changed, r.distrust(ctx, filterStatus, "it answered with videos in another status")
+			return changed, r.deceived(ctx, filterStatus, page, "it answered with videos in another status")
 		}
 		if err := w.add(page, r.PageSize); err != nil {
 			r.log.Debug("listing by status makes no whole", zap.Error(err))

@@ -119,6 +119,11 @@ func (r *runner) glance(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return r.sight(ctx, page)
+}
+
+// sight takes in what an answer shows beside what was asked for: a sighting is a sighting.
+func (r *runner) sight(ctx context.Context, page memories.Page) error {
 	res, err := r.commitPage(ctx, page, r.sweepNumber(), 0)
 	if err == nil && r.sweep != nil {
 		r.sweep.news += res.New

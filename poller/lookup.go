@@ -85,7 +85,7 @@ func (r *runner) lookUpSet(ctx context.Context, l lane, videos []string, f *foun
 		return 0, r.refusedFilter(ctx, filterVideoNos, err)
 	}
 	if why := notSubset(page, ids); why != "" {
-		return 0, r.distrust(ctx, filterVideoNos, why)
+		return 0, r.deceived(ctx, filterVideoNos, page, why)
 	}
 	switch {
 	case page.Total > int64(len(page.Videos)): // it counts what it does not show
@@ -138,7 +138,7 @@ func (r *runner) lookUpOne(ctx context.Context, l lane, videoNo string, f *found
 		return 0, r.refusedFilter(ctx, filterVideoNo, err)
 	}
 	if why := notSubset(page, []string{videoNo}); why != "" {
-		return 0, r.distrust(ctx, filterVideoNo, why)
+		return 0, r.deceived(ctx, filterVideoNo, page, why)
 	}
 	if len(page.Videos) > 0 {
 		r.prove(filterVideoNo)
@@ -160,7 +160,7 @@ func (r *runner) tryWitness(ctx context.Context, l lane, but string) error {
 		return r.refusedFilter(ctx, filterVideoNo, err)
 	}
 	if why := notSubset(page, []string{witness}); why != "" {
-		return r.distrust(ctx, filterVideoNo, why)
+		return r.deceived(ctx, filterVideoNo, page, why)
 	}
 	if len(page.Videos) == 0 {
 		return r.fails(ctx, filterVideoNo, witness)
