@@ -33,11 +33,19 @@ func (r *runner) suspect(w *sweep, agrees bool) {
 	r.judged = time.Now()
 	r.judging = &judgement{sweep: w.number, ended: w.last, todo: r.state.Unseen(w.number, diff.TimeOf(w.started))}
 	if agrees {
-		r.judging.total = max(0, w.total)
+		r.judging.total = counted(w.total)
 	}
 	if n := len(r.judging.todo); n > 0 {
 		r.log.Debug("videos that a sweep did not show", zap.Int("videos", n), zap.Uint32("sweep", w.number))
 	}
+}
+
+// counted is a total count as misses carry it; 0 where none is known.
+func counted(total int64) int64 {
+	if total == 0 {
+		return diff.CountedNone
+	}
+	return max(0, total)
 }
 
 // judgeLane looks suspects up, as far as the tick's budget reaches, and decides when all were.

@@ -51,7 +51,7 @@ func (r *runner) headLane(ctx context.Context) (changed bool, err error) {
 	switch {
 	case err != nil:
 		return changed, err
-	case w.unique == 0 && w.skipped == 0 && r.live() > 0:
+	case w.isEmpty() && r.live() > 0:
 		r.emptyListing(w)
 		return changed, nil
 	}
@@ -76,7 +76,7 @@ func (r *runner) emptyListing(w *sweep) {
 	r.witnesses = nil
 	if r.health.emptied() {
 		w.number = r.sweeps // nothing was seen under it
-		r.suspect(w, false)
+		r.suspect(w, w.total == 0)
 	}
 }
 
@@ -156,11 +156,25 @@ func (r *runner) sweepLane(ctx context.Context) (changed bool, err error) {
 			return changed, nil
 		}
 		if w.ended {
-			r.completeSweep()
+			r.finishSweep()
 			return changed, nil
 		}
 	}
 	return changed, nil
+}
+
+// finishSweep ends a walk that came to its end. Where there is no head, it is the sweep that meets an empty listing.
+func (r *runner) finishSweep() {
+	w := r.sweep
+	if w.isEmpty() && r.live() > 0 {
+		r.endSweep(outcomePartial, "empty")
+		r.emptyListing(w)
+		return
+	}
+	if r.order.other {
+		r.health.shown()
+	}
+	r.completeSweep()
 }
 
 // sweepPages is this tick's part of the walk.

@@ -104,6 +104,9 @@ func (w *sweep) take(page memories.Page) bool {
 	return !again
 }
 
+// isEmpty reports whether the walk has met no video at all.
+func (w *sweep) isEmpty() bool { return w.unique == 0 && w.skipped == 0 }
+
 // count keeps the total counts. An empty page past the first may be past the end, where a platform may count nothing.
 func (w *sweep) count(page memories.Page) {
 	if w.pages == 1 {
