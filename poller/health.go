@@ -49,6 +49,9 @@ const (
 	bareFor = 24 * time.Hour
 	// doubtsAfter is how many complete sweeps in a row must be doubtful before a source is degraded.
 	doubtsAfter = 3
+	// recallEvery is how often the newest report is read again: another process may have told of a trouble and have ended before
+	// the trouble did.
+	recallEvery = 10 * time.Minute
 )
 
 // health is what is known of a source's health.
@@ -67,9 +70,10 @@ type health struct {
 	heldSince  time.Time
 	bare       time.Time // since when a source that never showed a video is watched; zero for others
 
-	told  Report // the newest report that was stored
-	knows bool   // told is true
-	log   repeated
+	told     Report // the newest report that was stored
+	knows    bool   // told is true
+	recalled time.Time
+	log      repeated
 }
 
 // refused reports whether the account itself is in trouble: polling on would only hammer.
@@ -221,9 +225,9 @@ func (r *runner) bareSince() time.Time {
 	return r.state.BaselineAt.Time()
 }
 
-// recall learns what was last reported: at start, and after a report that may or may not have been stored.
+// recall learns what was last reported: at start, after a report that may or may not have been stored, and now and then.
 func (r *runner) recall(ctx context.Context) bool {
-	if r.health.knows {
+	if r.health.knows && time.Since(r.health.recalled) < recallEvery {
 		return true
 	}
 	last, err := r.poller.reporter.Last(ctx, r.Name)
@@ -234,7 +238,7 @@ func (r *runner) recall(ctx context.Context) bool {
 	if err != nil {
 		r.log.Warn("the last report about the source cannot be read, taking it as healthy", zap.Error(err))
 	}
-	r.health.told, r.health.knows = last, true
+	r.health.told, r.health.knows, r.health.recalled = last, true, time.Now()
 	return true
 }
 
