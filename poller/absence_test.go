@@ -204,6 +204,42 @@ func TestDeletionsWhereNoLookUpIsHonouredNeedAnUnchangedCount(t *testing.T) {
 	})
 }
 
+func TestASourceThatIsEmptiedIsBelievedAlsoWithoutLookUpsAndWithoutAHead(t *testing.T) {
+	for name, options := range map[string]simulator.Options{
+		"no look-up is honoured":        {IgnoredFilters: []string{"video_nos", "status", "video_no"}},
+		"the order is not newest first": {Shuffled: true, Form: simulator.Form2026},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryVocabulary(t, options, func(w *world) {
+				w.with(pageSize(2))
+				w.with(func(s *poller.Source) { s.SweepInterval = time.Minute })
+				videos := many("v", 14)
+				w.library(videos...)
+				w.start()
+				w.pass(10 * time.Minute)
+				w.gone(videos...)
+				w.pass(4 * time.Minute)
+				w.expect("held")
+				w.pass(20 * time.Minute)
+				if n := len(w.log.happened("default", 0)); n != len(videos) {
+					t.Errorf("%d events, want %d deletions", n, len(videos))
+				}
+			})
+		})
+	}
+}
+
+func TestSuspectsAreLookedUpHoweverSmallTheQuota(t *testing.T) {
+	onEveryVocabulary(t, simulator.Options{}, func(w *world) {
+		w.rate = 0.2
+		w.library("a:R", "b:R", "c:F", "d:P")
+		w.start()
+		w.gone("b")
+		w.pass(10 * time.Minute)
+		w.expect("a witness is asked for once", "deleted b")
+	})
+}
+
 func TestARestartForgetsMissesAndDeletesNothingTooSoon(t *testing.T) {
 	onEveryVocabulary(t, simulator.Options{}, func(w *world) {
 		w.library("a:R", "b:R", "c:F")
@@ -234,6 +270,29 @@ func TestANamespaceThatStaysEmptyForADayGetsOneNotice(t *testing.T) {
 		w.expectReports("a video at last", "degraded empty", "recovered empty")
 		w.expect("and it is news", "processing a")
 	})
+}
+
+func TestAVideoThatIsRenamedStaysWatched(t *testing.T) {
+	for name, ignored := range map[string][]string{
+		"look-ups are honoured":  nil,
+		"no look-up is honoured": {"video_nos", "status", "video_no"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryVocabulary(t, simulator.Options{IgnoredFilters: ignored}, func(w *world) {
+				w.with(func(s *poller.Source) { s.VideoName = "intake-*" })
+				for _, no := range []string{"a", "b"} {
+					w.sim.Add("default", simulator.Video{No: no, Name: "intake-" + no, Raw: w.words.Processing})
+				}
+				w.start()
+				w.sim.Rename("default", "a", "renamed")
+				w.ticks(8)
+				w.expect("it is not gone")
+				w.is("a:F")
+				w.ticks(1)
+				w.expect("whoever waits for it hears how it ends", "failed a")
+			})
+		})
+	}
 }
 
 func TestAVideoWhoseNameIsNotWatchedIsNoVideoOfOurs(t *testing.T) {

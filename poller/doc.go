@@ -76,10 +76,20 @@
 // # Health
 //
 // A source that cannot be read is reported once as degraded and once as recovered, with a reason of a closed set, whatever
-// happens to the process in between: what was last told is read back from the [Reporter] at start, and after a report that may
-// or may not have been stored. Trouble is three failed ticks in a row, or three doubtful sweeps, or at once an account that is
+// happens to the process in between: what was last told is read back from the [Reporter] at start, after a report that may or
+// may not have been stored, and every ten minutes, since another process may have told it and ended. Trouble is three failed ticks in a row, or three doubtful sweeps, or at once an account that is
 // refused; the last is told even in the middle of another trouble. One good tick ends a trouble; a mismatch is ended by a sweep
 // that counts right, also after a restart.
+//
+// # Simulation
+//
+// TestSimulation lets seeded random platforms, faults, engines and crashes run against the package in fake time, and compares
+// what is told with all that was ever true. A few dozen seeds are run with every test; VIDBELL_SEEDS asks for more or for
+// others, and for one again that failed, with its whole story; FuzzPolling looks for seeds by itself:
+//
+//	VIDBELL_SEEDS=100000 go test -run TestSimulation ./poller
+//	VIDBELL_SEEDS=4711-4711 go test -run TestSimulation ./poller
+//	go test -fuzz FuzzPolling ./poller
 //
 // # What is not promised
 //

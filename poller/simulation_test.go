@@ -3,8 +3,12 @@ package poller_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"vidbell/diff"
@@ -12,195 +16,234 @@ import (
 	"vidbell/poller"
 )
 
-// life is what the platform has said of one video, in order.
-type life struct {
-	raw []string
-	at  []time.Time
+// A simulation is a seeded run: a random platform that moves, lags, lies and fails, an engine that comes and goes, and one or
+// two processes that are killed, crash and start again. What they tell is compared with the annals of the platform and with
+// what they were answered.
+//
+//	simulation_script_test.go    what may happen
+//	simulation_platform_test.go  what was true
+//	simulation_process_test.go   who asked, and was answered what
+//	simulation_checks_test.go    what must hold
+//
+// How to run more of them is said in doc.go.
+type simulation struct {
+	t       *testing.T
+	random  *rand.Rand // of the script alone: its order must not depend on goroutines
+	options simulator.Options
+	source  poller.Source
+	rate    float64
+	keys    []string
+
+	*platform
+
+	log      *logStore
+	reports  *reports
+	programs []*program // all that ever ran
+	alive    []*program
+	began    time.Time
+	story    []string
+
+	mu       sync.Mutex
+	jitters  *rand.Rand
+	played   map[string]simulator.FaultKind // on the last request, by key
+	still    bool                           // nothing moves any more
+	blind    time.Time                      // since when the log says that no look-up is honoured
+	released []time.Time                    // when the operator believed deletions
+	erased   bool                           // in the end nothing is left on the platform
 }
 
-func (l *life) said(raw string, before time.Time) bool {
-	for i, r := range l.raw {
-		if r == raw && !l.at[i].After(before) {
-			return true
-		}
+// maxPrograms is how many processes a run may start.
+const maxPrograms = 30
+
+// kept are the seeds that found something.
+var kept = []struct {
+	seed  uint64
+	size  uint8
+	found string
+}{}
+
+func TestSimulation(t *testing.T) {
+	t.Parallel()
+	for _, k := range kept {
+		t.Run(fmt.Sprintf("kept seed %d-%d, which found %s", k.seed, k.size, k.found), func(t *testing.T) {
+			t.Parallel()
+			simulate(t, k.seed, k.size)
+		})
 	}
-	return false
-}
-
-// storm is a seeded run: a random platform, random faults, an engine that comes and goes, and processes that are killed and
-// doubled. The slow model beside it remembers all that was ever true.
-type storm struct {
-	*world
-	random *rand.Rand
-	lives  map[string]*life
-	ids    []string
-	alive  []*running
-	n      int
-}
-
-func TestNothingIsLostRepeatedOrInventedInAStorm(t *testing.T) {
-	seeds := uint64(24)
-	if testing.Short() {
-		seeds = 6
-	}
-	for seed := range seeds {
+	first, end := seeds(t)
+	for seed := first; seed < end; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			words := []simulator.Words{simulator.WordsPlain(), simulator.WordsLegacy(), simulator.WordsCode()}[seed%3]
-			forms := []simulator.Form{simulator.FormV12, simulator.Form2026, simulator.FormMixed}
-			options := simulator.Options{
-				Words: words, Form: forms[seed/3%3], Cause: simulator.CauseMixed, Casing: simulator.CasingMixed, Seed: seed,
-				QuotaPerSecond: 3, Throttle: []simulator.ThrottleForm{simulator.ThrottleCode, simulator.ThrottleHTTP}[seed%2],
-				Shuffled: seed%5 == 4,
-			}
-			inBubble(t, options, func(w *world) {
-				s := &storm{world: w, random: rand.New(rand.NewPCG(seed, 7)), lives: make(map[string]*life)}
-				s.run()
-			})
+			t.Parallel()
+			simulate(t, seed, uint8(seed*37))
 		})
 	}
 }
 
-func (s *storm) run() {
-	s.rate = 2
-	s.with(pageSize(3 + s.random.IntN(8)))
-	s.with(func(src *poller.Source) { src.SweepInterval = time.Minute })
-	// Both words of the vocabulary are there from the start, so that what PARSE means is never in doubt.
-	old := time.Now().Add(-72 * time.Hour)
-	s.upload(s.words.Processing, old)
-	s.upload(s.words.Done, old.Add(time.Hour))
-	for range s.random.IntN(40) {
-		s.upload(s.anyWord(), old.Add(time.Duration(len(s.ids)+2)*time.Hour))
+// seeds is the range that VIDBELL_SEEDS asks for, a number or first-last; a few if it asks for none.
+func seeds(t *testing.T) (first, end uint64) {
+	t.Helper()
+	text := os.Getenv("VIDBELL_SEEDS")
+	if text == "" {
+		return 0, 48
 	}
-	s.alive = append(s.alive, s.start())
-	for range 400 {
-		s.step()
-		s.pass(time.Duration(s.random.Int64N(int64(8 * time.Second))))
+	from, to, isRange := strings.Cut(text, "-")
+	if !isRange {
+		from, to = "0", from
 	}
-	s.calm()
-	s.check()
-}
-
-func (s *storm) anyWord() string {
-	return []string{s.words.Processing, s.words.Processing, s.words.Done, s.words.Failed}[s.random.IntN(4)]
-}
-
-func (s *storm) upload(raw string, at time.Time) {
-	s.n++
-	no := fmt.Sprintf("v%d", s.n)
-	s.sim.Add("default", simulator.Video{No: no, Raw: raw, CreatedAt: at})
-	s.lives[no] = &life{raw: []string{raw}, at: []time.Time{time.Now()}}
-	s.ids = append(s.ids, no)
-}
-
-func (s *storm) step() {
-	switch s.random.IntN(12) {
-	case 0, 1:
-		s.upload(s.anyWord(), time.Now())
-	case 2, 3, 4, 5, 6:
-		no := s.ids[s.random.IntN(len(s.ids))]
-		raw := s.anyWord()
-		if s.sim.Set("default", no, raw, "") {
-			s.lives[no].raw = append(s.lives[no].raw, raw)
-			s.lives[no].at = append(s.lives[no].at, time.Now())
-		}
-	case 7, 8:
-		s.fail(s.anyFault())
-	case 9:
-		s.disturbEngine()
-	case 10:
-		i := s.random.IntN(len(s.alive))
-		s.alive[i].kill()
-		s.alive = slices.Delete(s.alive, i, i+1)
-		if len(s.alive) == 0 {
-			s.alive = append(s.alive, s.resume())
-		}
-	case 11:
-		if len(s.alive) < 2 {
-			s.alive = append(s.alive, s.resume())
-		}
+	first, err := strconv.ParseUint(from, 10, 64)
+	if err != nil {
+		t.Fatalf("VIDBELL_SEEDS: %v", err)
 	}
-}
-
-// resume starts another process; the engine is there by then.
-func (s *storm) resume() *running {
-	s.log.set(func() { s.log.away = false })
-	return s.start()
-}
-
-func (s *storm) anyFault() simulator.Fault {
-	kinds := []simulator.FaultKind{
-		simulator.FaultCode, simulator.FaultHTTP, simulator.FaultHTML, simulator.FaultReset, simulator.FaultHang, simulator.FaultEmpty,
-		simulator.FaultNullData, simulator.FaultSlow, simulator.FaultCut, simulator.FaultBroken, simulator.FaultRepeat,
-		simulator.FaultShort, simulator.FaultTotal, simulator.FaultNoID, simulator.FaultContradicted, simulator.FaultStale,
+	if end, err = strconv.ParseUint(to, 10, 64); err != nil {
+		t.Fatalf("VIDBELL_SEEDS: %v", err)
 	}
-	codes := []string{"0001", "0003", "0401", "0402", "0429", "9009", "7777"}
-	return simulator.Fault{
-		Kind: kinds[s.random.IntN(len(kinds))], Times: 1 + s.random.IntN(12), Page: s.random.IntN(4), Skip: s.random.IntN(3),
-		Code: codes[s.random.IntN(len(codes))], HTTPStatus: 503, Delay: time.Second, Age: time.Duration(1+s.random.IntN(40)) * time.Second,
-		Keep: s.random.IntN(3), Delta: 1 - s.random.IntN(3)*2,
+	if isRange {
+		end++
 	}
+	return first, end
 }
 
-func (s *storm) disturbEngine() {
-	s.log.set(func() {
-		switch s.random.IntN(4) {
-		case 0:
-			s.log.away = true
-		case 1:
-			s.log.delay = time.Duration(s.random.Int64N(int64(3 * time.Second)))
-		case 2: // the next ack is lost
-			s.log.afterAppend = func(*diff.Result) error { s.log.afterAppend = nil; return errAway }
-		default:
-			s.log.away, s.log.delay = false, 0
+func FuzzPolling(f *testing.F) {
+	for _, k := range kept {
+		f.Add(k.seed, k.size)
+	}
+	f.Add(uint64(1), uint8(1))
+	f.Fuzz(simulate)
+}
+
+// simulate is one run.
+func simulate(t *testing.T, seed uint64, size uint8) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSimulation(t, seed, size)
+		s.run(8 + int(size)%48)
+		if t.Failed() {
+			t.Logf("seed %d, size %d, platform %+v, source %+v", seed, size, s.options, s.source)
+			t.Logf("what happened:\n%s\nwhat was told:\n%s", strings.Join(s.story, "\n"), strings.Join(s.retell(), "\n"))
 		}
 	})
 }
 
-// calm ends all faults and gives three sweeps to whoever is left.
-func (s *storm) calm() {
-	s.sim.ClearFaults()
-	s.log.set(func() { s.log.away, s.log.delay, s.log.afterAppend = false, 0, nil })
-	s.pass(12 * time.Minute)
-	for _, r := range s.alive {
-		r.kill()
+func newSimulation(t *testing.T, seed uint64, size uint8) *simulation {
+	s := &simulation{
+		t: t, random: rand.New(rand.NewPCG(seed, uint64(size))), jitters: rand.New(rand.NewPCG(seed, 1<<32)),
+		log: newLogStore(t), reports: &reports{}, played: make(map[string]simulator.FaultKind), began: time.Now(),
+	}
+	s.draw(seed)
+	sim, err := simulator.New(s.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.platform = newPlatform(sim)
+	sim.OnServe(func(r simulator.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.played[r.Key] = r.Fault
+	})
+	return s
+}
+
+// oneOf draws one of some.
+func oneOf[T any](s *simulation, from ...T) T { return from[s.random.IntN(len(from))] }
+
+// chance is true once in n times.
+func (s *simulation) chance(n int) bool { return s.random.IntN(n) == 0 }
+
+// between draws a time from a range.
+func (s *simulation) between(shortest, longest time.Duration) time.Duration {
+	return shortest + time.Duration(s.random.Int64N(int64(longest-shortest)+1))
+}
+
+// jitter is the random of the processes.
+func (s *simulation) jitter() float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.jitters.Float64()
+}
+
+// draw decides what platform it is and how it is polled.
+func (s *simulation) draw(seed uint64) {
+	s.rate = oneOf(s, 2.0, 2, 5, 20, 100)
+	accounts := make(map[string]string)
+	for i := range maxPrograms {
+		s.keys = append(s.keys, fmt.Sprint("key-", i))
+		accounts[s.keys[i]] = "all"
+	}
+	s.options = simulator.Options{
+		Keys: s.keys, Accounts: accounts, Seed: seed, RequestLog: 1,
+		Form:  oneOf(s, simulator.FormV12, simulator.Form2026, simulator.FormMixed),
+		Words: oneOf(s, simulator.WordsPlain(), simulator.WordsLegacy(), simulator.WordsCode()), Cause: simulator.CauseMixed,
+		Casing: oneOf(s, simulator.CasingSnake, simulator.CasingMixed), IntegerCode: s.chance(4), HTTPAuthErrors: s.chance(2),
+		QuotaPerSecond: oneOf(s, 0, 0, s.rate*0.7, s.rate*3),
+		Throttle:       oneOf(s, simulator.ThrottleCode, simulator.ThrottleHTTP, simulator.ThrottleInteger, simulator.ThrottleText),
+		RetryAfter:     oneOf(s, 0, 0, 2*time.Second),
+		MaxPageSize:    oneOf(s, 0, 0, 3+s.random.IntN(6)), SizePolicy: oneOf(s, simulator.SizeClamp, simulator.SizeClampHidden),
+		MaxVideoNos: oneOf(s, 0, 0, 4, 12), StatusFilter: oneOf(s, simulator.StatusEmpty, simulator.StatusRefuse),
+		IgnoredFilters: s.ignored(), Shuffled: s.chance(5),
+	}
+	poll := s.between(2*time.Second, 6*time.Second)
+	s.source = poller.Source{
+		Name: "default", UniqueID: "default", Words: diff.DefaultWords(), PageSize: 3 + s.random.IntN(12),
+		PollInterval: poll, MaxInterval: poll * time.Duration(1+s.random.IntN(3)), SweepInterval: s.between(poll, 6*poll),
+		StallAfter: oneOf(s, 0, 0, 20*time.Second), Emit: s.chance(3), VideoName: oneOf(s, "", "", "clip-*"),
 	}
 }
 
-func (s *storm) check() {
-	s.t.Helper()
-	state, err := s.log.process().Load(s.t.Context(), "default", diff.DefaultWords())
-	if err != nil {
-		s.t.Fatal(err)
+// ignored draws the filters that the platform reads and does not apply.
+func (s *simulation) ignored() []string {
+	switch s.random.IntN(6) {
+	case 0:
+		return []string{oneOf(s, "video_no", "video_nos", "status")}
+	case 1:
+		return []string{"video_no", "video_nos", "status"}
+	default:
+		return nil
 	}
-	meaning := map[string]diff.Status{
-		s.words.Processing: diff.Processing, s.words.Done: diff.Done, s.words.Failed: diff.Failed,
+}
+
+// run lets so many things happen, then peace, and then looks at what was told.
+func (s *simulation) run(steps int) {
+	s.settle()
+	s.launch()
+	for range steps {
+		s.pass(s.between(0, 2*s.source.PollInterval))
+		s.happen()
+		s.reap()
 	}
-	for _, v := range s.sim.List("default") {
-		if got, want := state.Status(v.No), meaning[v.Raw]; got != want {
-			s.t.Errorf("%s is %s for the world and %s (%s) on the platform", v.No, got, want, v.Raw)
+	s.calm()
+	s.converge()
+	for len(s.alive) > 0 {
+		s.bury(s.alive[0])
+	}
+	s.check()
+}
+
+// pass lets time pass, and all that belongs to it happen.
+func (s *simulation) pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// tell adds to the story, for whoever looks into a failure.
+func (s *simulation) tell(format string, args ...any) {
+	s.story = append(s.story, s.at(time.Now())+fmt.Sprintf(format, args...))
+}
+
+func (s *simulation) at(t time.Time) string {
+	return fmt.Sprintf("%9s ", t.Sub(s.began).Round(time.Millisecond))
+}
+
+// retell is what the processes were answered, what they were in the end, and what they told.
+func (s *simulation) retell() []string {
+	var lines []string
+	for _, p := range s.programs {
+		for i := range p.asked {
+			lines = append(lines, s.at(p.asked[i].at)+p.key+p.asked[i].String())
 		}
+		lines = append(lines, fmt.Sprintf("in the end %s is %+v", p.key, p.poller.Status()[0]))
 	}
-	last := make(map[string]stored)
-	events, _, _ := s.log.content()
-	for _, e := range events {
+	for _, e := range s.log.all() {
 		c := e.change
-		if !s.lives[c.VideoNo].said(c.Record.Raw, c.At.Time().Add(time.Millisecond)) {
-			s.t.Errorf("%s: %s was told at %s, and never true before", c.VideoNo, c.Record.Raw, c.At.Time())
-		}
-		if before, ok := last[c.VideoNo]; ok {
-			if before.change.Kind == c.Kind {
-				s.t.Errorf("%s: %s was told twice in a row", c.VideoNo, c.Kind)
-			}
-			if before.change.At >= c.At {
-				s.t.Errorf("%s: version %d is not later than the one before", c.VideoNo, c.Record.Version)
-			}
-		}
-		last[c.VideoNo] = e
+		lines = append(lines, s.at(e.at)+fmt.Sprintf("%s %s v%d, %s, of %s", c.Kind, c.VideoNo, c.Record.Version, c.Reason, s.at(c.At.Time())))
 	}
-	if most := s.most(key, time.Second); most > 3*2 { // two processes at most, each at 2 a second
-		s.t.Errorf("%d requests within a second", most)
-	}
-	if len(events) < 50 {
-		s.t.Errorf("only %d events: this was no storm", len(events))
-	}
+	return lines
 }

@@ -22,7 +22,11 @@ type stored struct {
 	seq    uint64
 	source string
 	at     time.Time // when it was stored
+	by     *process  // which stored it
 }
+
+// note is one as it is stored.
+type note struct{ diff.Note }
 
 // logStore behaves like the log: one sequence, compare-and-set per video, per baseline page and per source, all or nothing.
 type logStore struct {
@@ -31,8 +35,8 @@ type logStore struct {
 
 	seq    uint64
 	events []stored
-	last   map[string]stored    // by source/video
-	notes  map[string]diff.Note // by source/video
+	last   map[string]stored // by source/video
+	notes  map[string]note   // by source/video
 	pages  map[string][][]diff.Learned
 	meta   map[string]diff.Meta
 
@@ -49,7 +53,7 @@ type logStore struct {
 
 func newLogStore(t *testing.T) *logStore {
 	return &logStore{
-		t: t, last: make(map[string]stored), notes: make(map[string]diff.Note),
+		t: t, last: make(map[string]stored), notes: make(map[string]note),
 		pages: make(map[string][][]diff.Learned), meta: make(map[string]diff.Meta),
 	}
 }
@@ -99,16 +103,35 @@ func (p *process) Load(_ context.Context, source string, words diff.Words) (*dif
 		if key != source+"/"+n.VideoNo {
 			continue
 		}
-		if r, ok := state.Get(n.VideoNo); ok && r.Version == n.Record.Version && n.At >= r.ChangedAt {
-			noted := n.Record
-			noted.Status, noted.Revision = r.Status, r.Revision
-			state.Put(n.VideoNo, noted)
+		if r, ok := state.Get(n.VideoNo); ok {
+			state.Put(n.VideoNo, n.over(r))
 		}
 	}
 	p.mu.Lock()
 	p.pages[source] = len(s.pages[source])
+	p.known[source] = s.seq
 	p.mu.Unlock()
 	return state, nil
+}
+
+// over lays a note over the record that it was made beside.
+func (n note) over(r diff.Record) diff.Record {
+	if r.Version != n.Record.Version || n.At < r.ChangedAt {
+		return r
+	}
+	noted := n.Record
+	noted.Status, noted.Revision = r.Status, r.Revision
+	return noted
+}
+
+// newest is a video as its last event left it, and the notes since. The log is locked.
+func (s *logStore) newest(key string, e stored) diff.Record {
+	r := e.change.Record
+	r.Revision = e.seq
+	if n, ok := s.notes[key]; ok {
+		return n.over(r)
+	}
+	return r
 }
 
 func (p *process) Refresh(ctx context.Context, state *diff.State, res *diff.Result) (*diff.State, error) {
@@ -126,10 +149,8 @@ func (p *process) Refresh(ctx context.Context, state *diff.State, res *diff.Resu
 		if !ok {
 			continue
 		}
-		r := e.change.Record
-		r.Revision = e.seq
-		if have, ok := state.Get(c.VideoNo); !ok || have.Version != r.Version || have.Revision != r.Revision {
-			state.Put(c.VideoNo, r)
+		if have, ok := state.Get(c.VideoNo); !ok || have.Revision != e.seq {
+			state.Put(c.VideoNo, s.newest(state.Source+"/"+c.VideoNo, e))
 		}
 	}
 	return state, nil
@@ -149,8 +170,7 @@ func (p *process) Follow(_ context.Context, state *diff.State) (*diff.State, err
 	for _, e := range s.events {
 		c := e.change
 		if have, _ := state.Get(c.VideoNo); e.source == state.Source && e.seq > known && e.seq > have.Revision {
-			c.Record.Revision = e.seq
-			state.Put(c.VideoNo, c.Record)
+			state.Put(c.VideoNo, s.newest(state.Source+"/"+c.VideoNo, e))
 		}
 	}
 	return state, nil
@@ -220,12 +240,12 @@ func (p *process) store(source string, res *diff.Result) {
 		}
 		s.seq++
 		c.Record.Revision = s.seq
-		s.last[key] = stored{change: *c, seq: s.seq, source: source, at: time.Now()}
+		s.last[key] = stored{change: *c, seq: s.seq, source: source, at: time.Now(), by: p}
 		s.events = append(s.events, s.last[key])
 	}
 	for _, n := range res.Notes {
 		s.seq++
-		s.notes[source+"/"+n.VideoNo] = n
+		s.notes[source+"/"+n.VideoNo] = note{n}
 	}
 	if len(res.Learned) > 0 {
 		s.seq++
@@ -272,7 +292,7 @@ func (s *logStore) all() []stored {
 }
 
 // content is all that the log holds, for comparing.
-func (s *logStore) content() (events []stored, notes map[string]diff.Note, pages int) {
+func (s *logStore) content() (events []stored, notes map[string]note, pages int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.pages {
