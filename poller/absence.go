@@ -60,7 +60,7 @@ func (r *runner) judgeLane(ctx context.Context) (changed bool, err error) {
 		n := min(len(j.todo), r.setSize())
 		f, err := r.lookUp(ctx, laneSuspect, j.todo[:n])
 		changed = changed || f.changed
-		if err != nil {
+		if err != nil || r.judging != j { // the state was loaded again
 			return changed, err
 		}
 		j.looked(n, f)

@@ -122,7 +122,8 @@ func (r *runner) load(ctx context.Context) error {
 	}
 }
 
-// adopt goes on with another state. One that was loaded anew knows nothing of the sweep under way.
+// adopt goes on with another state. One that was loaded anew knows nothing of the sweep under way, nor of what was seen since
+// one that is being judged ended.
 func (r *runner) adopt(state *diff.State) {
 	if state == r.state {
 		return
@@ -131,6 +132,7 @@ func (r *runner) adopt(state *diff.State) {
 	r.state = state
 	r.mu.Unlock()
 	r.flight.forget()
+	r.judging = nil
 	if r.sweep != nil && r.state.BaselineAt != 0 {
 		r.endSweep(outcomePartial, "the state was loaded again")
 	}

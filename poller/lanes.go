@@ -43,13 +43,13 @@ func (r *runner) headLane(ctx context.Context) (changed bool, err error) {
 	if r.order.other && r.state.Len() > r.PageSize {
 		return false, nil
 	}
-	w := r.nextSweep()
+	w, state := r.nextSweep(), r.state
 	if r.sweep != nil {
 		w.number = r.sweep.number // its sightings count for the sweep under way
 	}
 	changed, cut, err := r.head(ctx, w)
 	switch {
-	case err != nil:
+	case err != nil, r.state != state: // or one that was loaded again, and has not seen all of it
 		return changed, err
 	case w.isEmpty() && r.live() > 0:
 		r.emptyListing(w)
