@@ -30,6 +30,7 @@ func (s *simulation) calm() {
 
 // converge gives the processes three whole sweeps, and more for what is gone.
 func (s *simulation) converge() {
+	s.pass(time.Minute) // whoever waits for the engine or the account is back then
 	if !s.erased {
 		ended := s.sweeps()
 		s.await("two sweeps and the one under way", func() bool { return ended() >= 3 })
