@@ -46,11 +46,11 @@ func (r *reconciler) all(wanted func(*Record) bool) []known {
 // releases reports whether a video is held, and this cycle's evidence says that it is done. What is known is compared with what
 // is stored: when a crash tore the cycle that learnt it, the rest is announced now.
 func (r *reconciler) releases(rec *Record) bool {
-	return r.released && rec.class == WordParse && rec.Version > 0 && rec.Status.inFlight()
+	return r.released && rec.class == WordParse && rec.Status.inFlight()
 }
 
-// announceHeld announces the videos that were announced as processing in a PARSE that is now known to mean done, at the time
-// of the evidence.
+// announceHeld announces the videos that were announced as processing, or have moved since they were learnt, in a PARSE that is
+// now known to mean done, at the time of the evidence.
 func (r *reconciler) announceHeld() {
 	if !r.released {
 		return

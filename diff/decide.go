@@ -51,7 +51,7 @@ func (r *reconciler) sameWord(rec *Record, raw string, class Word) bool {
 	if normal(raw) == normal(rec.Raw) {
 		return true
 	}
-	return class == rec.class && class != WordUnknown && (rec.Version == 0 || rec.Status == r.meaning[class])
+	return class == rec.class && class != WordUnknown && r.now(rec) == r.meaning[class]
 }
 
 // appear takes up a video that is not known. Before the baseline it is learnt, after it announced.
@@ -137,6 +137,9 @@ func (r *reconciler) move(o *Observation, rec *Record, class Word) {
 		r.forward(o, rec, now, means, ReasonMoved)
 	case now.inFlight():
 		r.note(o, rec)
+		if rec.Version == 0 {
+			rec.Status = means
+		}
 		r.judgeStall(o, rec, now)
 	case rec.Version == 0 && rec.class == WordParse && (class == WordDone || class == WordFailed):
 		r.forward(o, rec, now, means, ReasonUnannounced)
@@ -201,7 +204,7 @@ func (r *reconciler) ran(rec *Record, from Status, end Time) time.Duration {
 
 // wasDone reports whether a baseline video was taken for done until a DONE changed what PARSE means.
 func (r *reconciler) wasDone(rec *Record) bool {
-	return rec.Version == 0 && rec.class == WordParse && r.evidence.Flipped != 0
+	return rec.Version == 0 && rec.Status == None && rec.class == WordParse && r.evidence.Flipped != 0
 }
 
 // change moves the record of an observed video to a status and announces it; whatever was open about the video is closed.

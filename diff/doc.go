@@ -47,7 +47,9 @@
 //	any other                                  unknown, which behaves as processing
 //
 // UNPARSE followed by PARSE of one video is done, whatever the evidence. A change of what PARSE means is no change of any
-// video: it announces only those that were announced as processing and now turn out to be done.
+// video: it announces only those that were announced as processing and now turn out to be done, and those of the baseline that
+// have moved since, in flight. So does a change of the operator's words. A baseline video that has not moved follows its word in
+// silence: an old library is no news.
 //
 // # Baseline
 //

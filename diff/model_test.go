@@ -30,6 +30,7 @@ type model struct {
 type life struct {
 	version               int
 	status                string // as announced, when version > 0
+	under                 string // in flight, and what it was when it moved while never announced: that is owed
 	word                  string // upper case
 	created               Time
 	first, changed, noted Time
@@ -56,13 +57,14 @@ type sighting struct {
 
 func newModel(policy Policy) *model {
 	m := &model{policy: policy, videos: map[string]*life{}, shown: map[string]Time{}}
-	m.configure("auto")
+	m.configure("auto", nil)
 	return m
 }
 
-func (m *model) configure(rule string) {
+// configure sets what the operator says about words. done are words that mean done beside DONE.
+func (m *model) configure(rule string, done []string) {
 	m.rule = rule
-	m.done, m.failed = []string{"DONE"}, []string{"FAILED", "FAIL", "PARSE_ERROR", "ERROR"}
+	m.done, m.failed = append([]string{"DONE"}, done...), []string{"FAILED", "FAIL", "PARSE_ERROR", "ERROR"}
 	m.working = []string{"UNPARSE", "PENDING", "PROCESSING", "UPLOADING", "", "NULL"}
 }
 
@@ -122,6 +124,9 @@ func (v *life) now(m *model) string {
 	if v.version > 0 {
 		return v.status
 	}
+	if v.under != "" {
+		return v.under
+	}
 	return m.meaning(v.word)
 }
 
@@ -129,6 +134,9 @@ func settled(status string) bool { return status == "done" || status == "failed"
 func underway(status string) bool {
 	return status == "processing" || status == "unknown"
 }
+
+// owes reports whether the world waits for the end of what it was told, or what moved before it was told anything.
+func (v *life) owes() bool { return v.version > 0 || v.under != "" }
 
 func (v *life) announce(status string, at Time) {
 	v.version++
@@ -362,6 +370,9 @@ func (m *model) judge(o Observation) []string {
 		return m.finish(v, o, word, means, "moved")
 	case underway(now):
 		v.note(o, word)
+		if v.version == 0 {
+			v.under = means
+		}
 		return m.maybeStall(v, o, now, o.CreatedAt == 0)
 	case v.version == 0 && v.word == "PARSE" && settled(m.list(word)):
 		return m.finish(v, o, word, means, "unannounced")
@@ -429,7 +440,7 @@ func (m *model) startOver(o Observation, reason string) []string {
 
 // same judges a sighting that shows what is known.
 func (m *model) same(v *life, o Observation, now string) []string {
-	if underway(now) && m.released && v.word == "PARSE" && v.version > 0 {
+	if underway(now) && m.released && v.word == "PARSE" && v.owes() {
 		v.trail = append(v.trail, sighting{at: o.At, mute: o.CreatedAt == 0})
 		return nil // all that is held is announced together
 	}
@@ -463,7 +474,7 @@ func (v *life) note(o Observation, word string) {
 
 // took is how long the run was seen, if its start was, and if nobody thought that it was over.
 func (v *life) took(m *model, at Time) string {
-	if !underway(v.now(m)) || v.working == 0 || v.version == 0 && v.word == "PARSE" && m.flippedAt != 0 {
+	if !underway(v.now(m)) || v.working == 0 || !v.owes() && v.word == "PARSE" && m.flippedAt != 0 {
 		return ""
 	}
 	return between(v.working, at)
@@ -502,7 +513,7 @@ func (m *model) confirms(v *life, o Observation, claim string) (Time, bool) {
 func (m *model) maybeStall(v *life, o Observation, now string, mute bool) []string {
 	s := sighting{at: o.At, mute: mute}
 	age := v.first - v.created
-	mayStall := v.version > 0 || v.created != 0 && age < 24*60*60*1000 && (v.word != "PARSE" || m.flippedAt == 0)
+	mayStall := v.version > 0 || v.created != 0 && age < 24*60*60*1000 && (v.owes() || v.word != "PARSE" || m.flippedAt == 0)
 	s.overdue = m.policy.StallAfter > 0 && m.baselined && mayStall && !v.stalled &&
 		time.Duration(o.At-v.changed)*time.Millisecond >= m.policy.StallAfter
 	if s.overdue {
@@ -524,14 +535,14 @@ func (m *model) announceHeld(in Input) []string {
 	var events []string
 	for _, id := range m.oldestFirst() {
 		v := m.videos[id]
-		if v.word != "PARSE" || v.version == 0 || !underway(v.status) {
+		if v.word != "PARSE" || !v.owes() || !underway(v.now(m)) {
 			continue
 		}
 		at := max(v.changed, v.noted)
 		for _, o := range in.Observations {
 			at = max(at, o.At)
 		}
-		from, trail := v.status, v.trail
+		from, trail := v.now(m), v.trail
 		v.announce("done", at)
 		v.working, v.trail = 0, doubts(trail)
 		events = append(events, line(v, Observation{VideoNo: id, At: at}, "done", "inferred", from, ""))

@@ -541,6 +541,49 @@ func TestWordsByConfiguration(t *testing.T) {
 			+1h x3 see [a:PARSE#old b:PARSE]
 			see [a:DONE#old b:DONE] => v1 done(a) moved from processing
 		`},
+		{"what was in flight at the baseline and has moved is announced when its word comes to mean done", DefaultWords(), `
+			sweep [a:PROCESSING b:PENDING c:FINISHED d:PROCESSING]
+			see [a:FINISHED b:PARSE d:WAITING]
+			words DONE,FINISHED
+			see [a:FINISHED b:PARSE c:FINISHED d:WAITING] => v1 done(a) inferred from unknown
+			see [e:UNPARSE] => v1 processing(e) first_seen; v1 done(b) inferred from processing
+			see [a:FINISHED b:PARSE c:FINISHED d:WAITING]
+			restart
+			see [a:FINISHED b:PARSE c:FINISHED d:WAITING]
+			see [d:FINISHED] => v1 done(d) moved from unknown took 1m30s
+		`},
+		{"what has moved before the words changed is announced wherever it went next", DefaultWords(), `
+			sweep [a:PENDING b:PENDING]
+			see [a:FINISHED b:FINISHED]
+			words DONE,FINISHED
+			see [a:DONE b:PENDING] => v1 done(a) moved from unknown took 30s
+			see [b:FINISHED] => v1 done(b) moved from processing took 45s
+		`},
+		{"a library that sits in a word is no news when the word comes to mean done", DefaultWords(), `
+			sweep [a:FINISHED b:FINISHED c:PARSE]
+			words DONE,FINISHED
+			see [a:FINISHED b:FINISHED c:PARSE d:UNPARSE] => v1 processing(d) first_seen
+			restart done
+			see [a:FINISHED b:FINISHED c:PARSE]
+		`},
+		{"what was told by a change of words is told once, though the words change back and forth", DefaultWords(), `
+			sweep [a:PENDING]
+			see [a:FINISHED]
+			words DONE,FINISHED
+			see [a:FINISHED] => v1 done(a) inferred from unknown
+			words DONE
+			see [a:FINISHED]
+			words DONE,FINISHED
+			see [a:FINISHED]
+		`},
+		{"what stood done at the baseline owes nothing, though it moved from one done word to another", mustWords([]string{"READY"}, nil, nil, ParseDone), `
+			sweep [a:READY]
+			see [a:PARSE]
+			restart processing
+			see [a:PARSE]
+			restart done
+			see [a:PARSE]
+		`},
 	} {
 		t.Run(c.name, func(t *testing.T) { script{policy: stalls, words: c.words, text: c.text}.run(t) })
 	}

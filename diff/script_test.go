@@ -28,7 +28,7 @@ import (
 // creation time (one hour before the script begins, or: #old two days, #new half an hour, #none unknown), and when it was
 // observed if that was not when the line says.
 //
-// "restart [auto|done|processing]" rebuilds the state from the log, with that rule for PARSE. "gone a" is a confirmed deletion.
+// "restart [auto|done|processing]" rebuilds the state from the log, with that rule for PARSE, "words DONE,READY" with that list of words for done. "gone a" is a confirmed deletion.
 type script struct {
 	vocabulary vocabulary
 	policy     Policy
@@ -89,6 +89,12 @@ func (s *script) command(t *testing.T, src *source, line string, now Time) bool 
 		words := src.words
 		if arg != "" {
 			words = Words{classes: words.classes, rule: rules[arg]}
+		}
+		src.restart(words)
+	case "words":
+		words, err := NewWords(strings.Split(arg, ","), nil, nil, src.words.rule)
+		if err != nil {
+			t.Fatal(err)
 		}
 		src.restart(words)
 	case "gone":

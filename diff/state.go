@@ -56,7 +56,7 @@ type Record struct {
 	RunStart  Time   // when this run was first observed in processing; 0 if it never was
 	Revision  uint64 // the log's sequence of the last event, 0 for none; opaque here
 	Version   uint32 // 0: nothing was ever announced
-	Status    Status // as announced; meaningless while Version is 0
+	Status    Status // as announced. While Version is 0: in flight if its word moved in flight since it was learnt, else None
 	Stalled   bool   // a stall of this run was announced
 
 	class Word   // of Raw

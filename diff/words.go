@@ -170,9 +170,10 @@ func (w Words) meanings(e *Evidence) meanings {
 	return m
 }
 
-// statusOf is the announced status, or for a video never announced what its word means.
+// statusOf is the announced status, or for a video never announced what its word means. One that moved in flight since it was
+// learnt stays in flight when its word comes to mean done or failed: that is still to be told.
 func (m *meanings) statusOf(r *Record) Status {
-	if r.Version > 0 {
+	if r.Version > 0 || r.Status != None {
 		return r.Status
 	}
 	return m[r.class]

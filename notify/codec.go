@@ -24,6 +24,7 @@ type storedVideo struct {
 	FirstSeen diff.Time `json:"seen"`
 	RunStart  diff.Time `json:"run,omitempty"`
 	At        diff.Time `json:"at,omitempty"`      // when its word moved while its status stayed
+	Status    string    `json:"status,omitempty"`  // of a video never announced: the one it was in when its word moved in flight
 	Version   uint32    `json:"version,omitempty"` // of notes only: the version the note stands beside
 }
 
@@ -45,17 +46,28 @@ type storedMeta struct {
 }
 
 func store(videoNo string, r diff.Record) storedVideo {
-	return storedVideo{
+	v := storedVideo{
 		VideoNo: videoNo, Name: r.Name, Raw: r.Raw, Cause: r.Cause, Duration: r.Duration, Size: r.Size,
 		Created: r.CreatedAt, FirstSeen: r.FirstSeen, RunStart: r.RunStart, At: r.NotedAt, Version: r.Version,
 	}
+	if r.Version == 0 {
+		v.Status = r.Status.String()
+	}
+	return v
 }
 
 func (v storedVideo) record() diff.Record {
 	return diff.Record{
-		Name: v.Name, Raw: v.Raw, Cause: v.Cause, Duration: v.Duration, Size: v.Size,
+		Status: v.status(),
+		Name:   v.Name, Raw: v.Raw, Cause: v.Cause, Duration: v.Duration, Size: v.Size,
 		CreatedAt: v.Created, FirstSeen: v.FirstSeen, ChangedAt: v.FirstSeen, NotedAt: v.At, RunStart: v.RunStart,
 	}
+}
+
+// status is none of ours in a log that a newer one has written: then it follows the word.
+func (v storedVideo) status() diff.Status {
+	st, _ := diff.ParseStatus(v.Status)
+	return st
 }
 
 var errNewer = errors.New("written by a newer vidbell")
@@ -146,6 +158,9 @@ func (v storedVideo) lay(r *diff.Record) bool {
 	}
 	r.Name, r.Raw, r.Cause, r.Duration, r.Size = v.Name, v.Raw, v.Cause, v.Duration, v.Size
 	r.CreatedAt, r.NotedAt, r.RunStart = v.Created, v.At, v.RunStart
+	if v.Version == 0 {
+		r.Status = v.status()
+	}
 	return true
 }
 

@@ -120,7 +120,7 @@ func (n note) over(r diff.Record) diff.Record {
 		return r
 	}
 	noted := n.Record
-	noted.Status, noted.Revision = r.Status, r.Revision
+	noted.Revision = r.Revision
 	return noted
 }
 
