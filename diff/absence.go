@@ -97,13 +97,19 @@ func (r *reconciler) miss(misses []Miss) {
 	})
 	for _, m := range sorted {
 		rec := r.record(m.VideoNo)
-		if rec == nil || rec.Status == Deleted || rec.shownSince(m.At) {
+		if rec == nil || rec.Status == Deleted || r.overtaken(rec, m.At) {
 			continue
 		}
 		if a := r.absence(m.VideoNo); m.Sweep > a.sweep {
 			r.setAbsence(m.VideoNo, r.and(a, m))
 		}
 	}
+}
+
+// overtaken reports whether a request that began at a time is overtaken: by a change, or a sighting in the same second or later.
+func (r *reconciler) overtaken(rec *Record, at Time) bool {
+	moved := rec.moved()
+	return moved >= at && !r.skewed(moved) || rec.shown >= second(at)
 }
 
 // and is an absence with one more miss. What has only total counts to prove it counts while they do not move.
@@ -203,7 +209,7 @@ func (r *reconciler) missed(misses uint8) []string {
 func (r *reconciler) delete(videoNo string) {
 	rec := r.record(videoNo)
 	from, at := r.now(rec), r.absence(videoNo).last
-	took := r.ran(rec, from, at)
+	took, at := r.ran(rec, from, at), r.stamp(rec, at)
 	rec.RunStart = 0
 	r.settle(videoNo)
 	r.emit(videoNo, rec, Deleted, Change{Kind: KindDeleted, Reason: ReasonGone, From: from, FromRaw: rec.Raw, At: at, Took: took})
@@ -224,8 +230,9 @@ func (s *State) Unseen(sweep uint32, before Time) []string {
 		return nil
 	}
 	var list []string
+	limit := horizon(s.present)
 	for no, r := range s.videos {
-		if r.Status != Deleted && r.sweep != sweep && r.moved() < before {
+		if moved := r.moved(); r.Status != Deleted && r.sweep != sweep && (moved < before || moved > limit) {
 			list = append(list, no)
 		}
 	}

@@ -55,7 +55,13 @@ func (r *reconciler) announceHeld() {
 	if !r.released {
 		return
 	}
-	at := max(r.res.latest, r.evidence.SawUnparse.At, r.evidence.SawFail.At, r.evidence.SawOldParse.At)
+	at := r.res.latest
+	if at == 0 {
+		at = max(r.evidence.SawUnparse.At, r.evidence.SawFail.At, r.evidence.SawOldParse.At)
+		if r.skewed(at) {
+			at = r.present
+		}
+	}
 	for _, k := range r.all(r.releases) {
 		r.announce(k, Done, at, Change{Reason: ReasonInferred, From: k.Status, FromRaw: k.Raw})
 	}

@@ -15,7 +15,7 @@ func (r *reconciler) observe(o *Observation) {
 	switch {
 	case rec == nil:
 		r.appear(o)
-	case o.At < max(rec.ChangedAt, rec.NotedAt):
+	case r.stale(rec, o):
 		r.res.Stale++
 	case rec.Status == Deleted:
 		r.begin(o, rec, ReasonReturned)
@@ -111,7 +111,7 @@ func (r *reconciler) replace(o *Observation, rec *Record) {
 func (r *reconciler) begin(o *Observation, old *Record, reason Reason) {
 	rec := r.fresh(o)
 	to := r.now(rec)
-	rec.Version, rec.Revision = old.Version, old.Revision
+	rec.Version, rec.Revision, rec.ChangedAt = old.Version, old.Revision, old.moved()
 	r.change(o, rec, to, Change{Reason: reason, From: Deleted, FromRaw: old.Raw, Took: notKnown})
 }
 
@@ -186,7 +186,7 @@ func (r *reconciler) restart(o *Observation, rec *Record, from, to Status, since
 func (r *reconciler) note(o *Observation, rec *Record) {
 	r.contradict(o)
 	r.take(rec, o)
-	rec.NotedAt = o.At
+	rec.NotedAt = r.stamp(rec, o.At)
 	r.keep(o.VideoNo, rec)
 	r.notes[o.VideoNo] = true
 }
@@ -196,7 +196,7 @@ const notKnown time.Duration = -1
 
 // ran is how long the run that ends at a time was observed.
 func (r *reconciler) ran(rec *Record, from Status, end Time) time.Duration {
-	if !from.inFlight() || rec.RunStart == 0 || r.wasDone(rec) {
+	if !from.inFlight() || rec.RunStart == 0 || r.skewed(rec.RunStart) || r.wasDone(rec) {
 		return notKnown
 	}
 	return end.Since(rec.RunStart)
@@ -209,9 +209,13 @@ func (r *reconciler) wasDone(rec *Record) bool {
 
 // change moves the record of an observed video to a status and announces it; whatever was open about the video is closed.
 func (r *reconciler) change(o *Observation, rec *Record, to Status, c Change) {
-	c.Kind, c.At = kindOf(to), o.At
-	if !to.inFlight() {
+	c.Kind, c.At = kindOf(to), r.stamp(rec, o.At)
+	switch {
+	case !to.inFlight():
 		rec.RunStart = 0
+	case c.At != o.At: // what an event says of its run is read back from its time
+		rec.RunStart = c.At
+		r.res.behind[o.VideoNo] = o.At
 	}
 	r.settle(o.VideoNo)
 	r.emit(o.VideoNo, rec, to, c)

@@ -87,6 +87,14 @@
 // is judged. What is seen again is no candidate any more. [Input.Release] deletes all candidates at once. The hold ends when no
 // candidate is left.
 //
+// # Clocks
+//
+// Times are those of a wall clock, and that may be wrong. What is recorded beyond the present ([Input.Now], with some seconds to
+// spare) was recorded by a clock that was ahead: it outdates no observation, ends no wait, and starts no duration. A change after it
+// is told a millisecond later than the one before, so that a video's times never go backwards. When the clock is set while we
+// run, [State.ClockSet] makes doubts, stalls and misses wait anew, whichever way it was set. A clock that is behind when a video
+// is first seen is not noticed: its durations are too long when that is set right before a restart.
+//
 // # What is not promised
 //
 // Misses, holds, and the first of two observations that must agree are kept in memory only. A restart forgets them, and so does

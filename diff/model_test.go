@@ -24,6 +24,9 @@ type model struct {
 	videos                               map[string]*life
 	shown                                map[string]Time // when an id was last seen, since the restart
 	holding                              bool            // deletions are held back
+	present                              Time            // of the cycle at hand
+	steady                               Time            // since when the clock was not set, as far as is known since the restart
+	wasSet                               bool            // it was set since the restart
 }
 
 // life is what the model knows of one id.
@@ -36,14 +39,15 @@ type life struct {
 	first, changed, noted Time
 	working               Time // when the run was first seen working, 0 if that was not seen
 	stalled               bool
+	real                  Time       // when it changed, if the event says later
 	trail                 []sighting // since the last change, in the order they were judged
 	missed                []missed   // since the last change or sighting, sweep by sweep
 }
 
-// missed is a miss, and whether deletions were held back when it came.
+// missed is a miss, whether deletions were held back when it came, and whether it counts.
 type missed struct {
 	Miss
-	held bool
+	held, counts bool
 }
 
 // sighting is one step of a trail.
@@ -70,10 +74,39 @@ func (m *model) configure(rule string, done []string) {
 
 // restart forgets what is not stored.
 func (m *model) restart() {
-	m.latest, m.holding, m.shown = 0, false, map[string]Time{}
+	m.latest, m.holding, m.shown, m.steady, m.wasSet = 0, false, map[string]Time{}, 0, false
 	for _, v := range m.videos {
-		v.trail, v.missed = nil, nil
+		v.trail, v.missed, v.real = nil, nil, 0
 	}
+}
+
+// clockSet makes what was seen so far as old as the moment.
+func (m *model) clockSet(now Time) {
+	m.latest, m.steady, m.wasSet = min(m.latest, now), now, true
+	for id, at := range m.shown {
+		m.shown[id] = min(at, now/1000*1000)
+	}
+	for _, v := range m.videos {
+		claim, _, created := v.row()
+		v.trail = nil
+		if claim != "" {
+			v.trail = []sighting{{at: now, claims: claim, created: created}}
+		}
+		for i := range v.missed {
+			v.missed[i].At = now
+		}
+	}
+}
+
+// ahead reports whether a time was recorded by a clock that was ahead.
+func (m *model) ahead(t Time) bool { return t > m.present+5000 }
+
+// told is the time of an event about a sighting: after the last, even if the clock went back.
+func (m *model) told(v *life, at Time) Time {
+	if last := max(v.changed, v.noted); at < last {
+		return last + 1
+	}
+	return at
 }
 
 func (m *model) delete(id string, at Time) {
@@ -140,11 +173,15 @@ func (v *life) owes() bool { return v.version > 0 || v.under != "" }
 
 func (v *life) announce(status string, at Time) {
 	v.version++
-	v.status, v.changed, v.noted, v.trail, v.missed, v.stalled = status, at, 0, nil, nil, false
+	v.status, v.changed, v.noted, v.trail, v.missed, v.stalled, v.real = status, at, 0, nil, nil, false, 0
 }
 
 // cycle tells what must be announced, and moves on.
 func (m *model) cycle(in Input) []string {
+	m.present = in.Now
+	if m.steady == 0 {
+		m.steady = in.Now
+	}
 	sightings := m.inOrder(in.Observations)
 	believed := m.parse()
 	m.baselined = m.baselineAt != 0 || in.SweepComplete != 0
@@ -177,6 +214,7 @@ func (m *model) cycle(in Input) []string {
 	}
 	for _, x := range slices.SortedFunc(slices.Values(in.Misses), bySweep) {
 		m.miss(x)
+		m.latest = max(m.latest, x.At)
 	}
 	return append(events, m.judgeAbsence(in)...)
 }
@@ -188,7 +226,10 @@ func bySweep(a, b Miss) int {
 // miss keeps a miss that nothing contradicts. Two that were told by different counts are no pair.
 func (m *model) miss(x Miss) {
 	v := m.videos[x.VideoNo]
-	if m.baselineAt == 0 || x.Sweep == 0 || v == nil || v.now(m) == "deleted" || x.At <= v.changed || x.At <= v.noted {
+	if m.baselineAt == 0 || x.Sweep == 0 || v == nil || v.now(m) == "deleted" {
+		return
+	}
+	if last := max(v.changed, v.noted); x.At <= last && !m.ahead(last) {
 		return
 	}
 	if seen, ok := m.shown[x.VideoNo]; ok && x.At/1000 <= seen/1000 {
@@ -200,22 +241,24 @@ func (m *model) miss(x Miss) {
 	if len(v.missed) == 1 && v.missed[0].Total != x.Total {
 		v.missed = nil
 	}
-	v.missed = append(v.missed, missed{x, m.holding})
+	n, at := v.misses()
+	counts := n < 2
+	if n >= 2 && m.holding {
+		counts = x.Total == v.missed[len(v.missed)-1].Total && time.Duration(max(0, x.At-at))*time.Millisecond >= m.policy.Agree
+	}
+	v.missed = append(v.missed, missed{x, m.holding, counts})
 }
 
 // misses says how many misses of a video count, and when the last of them was. Beyond two only those count that were told while
 // deletions are held back, by sweeps far enough apart, and not while the counts move.
-func (m *model) misses(v *life) (n int, at Time) {
-	var total int64
+func (v *life) misses() (n int, at Time) {
 	for _, x := range v.missed {
-		counts := n < 2 || x.held && x.Total == total && time.Duration(max(0, x.At-at))*time.Millisecond >= m.policy.Agree
-		if counts {
+		if x.counts {
 			n++
 		}
-		if counts || !x.held {
+		if x.counts || !x.held {
 			at = max(at, x.At)
 		}
-		total = x.Total
 	}
 	return n, at
 }
@@ -224,7 +267,7 @@ func (m *model) misses(v *life) (n int, at Time) {
 func (m *model) gone(least int) []string {
 	var list []string
 	for id, v := range m.videos {
-		if n, _ := m.misses(v); n >= least {
+		if n, _ := v.misses(); n >= least {
 			list = append(list, id)
 		}
 	}
@@ -259,8 +302,9 @@ func (m *model) judgeAbsence(in Input) []string {
 	var events []string
 	for _, id := range gone {
 		v := m.videos[id]
-		_, at := m.misses(v)
+		_, at := v.misses()
 		from, took := v.now(m), v.took(m, at)
+		at = m.told(v, at)
 		v.announce("deleted", at)
 		v.working = 0
 		events = append(events, line(v, Observation{VideoNo: id, At: at}, "deleted", "gone", from, took))
@@ -346,7 +390,7 @@ func (m *model) judge(o Observation) []string {
 	switch {
 	case v == nil:
 		return m.meet(o, word)
-	case o.At < v.changed || o.At < v.noted:
+	case m.late(v, o):
 		return nil
 	case v.now(m) == "deleted":
 		return m.startOver(o, "returned")
@@ -355,8 +399,10 @@ func (m *model) judge(o Observation) []string {
 			return nil
 		}
 		from, took := v.now(m), v.took(m, o.At)
-		v.announce("deleted", o.At)
-		return append([]string{line(v, o, "deleted", "replaced", from, took)}, m.startOver(o, "replaced")...)
+		gone := o
+		gone.At = m.told(v, o.At)
+		v.announce("deleted", gone.At)
+		return append([]string{line(v, gone, "deleted", "replaced", from, took)}, m.startOver(o, "replaced")...)
 	}
 	now := v.now(m)
 	means := m.meaning(word)
@@ -369,7 +415,7 @@ func (m *model) judge(o Observation) []string {
 	case underway(now) && settled(means):
 		return m.finish(v, o, word, means, "moved")
 	case underway(now):
-		v.note(o, word)
+		v.note(m, o, word)
 		if v.version == 0 {
 			v.under = means
 		}
@@ -377,7 +423,7 @@ func (m *model) judge(o Observation) []string {
 	case v.version == 0 && v.word == "PARSE" && settled(m.list(word)):
 		return m.finish(v, o, word, means, "unannounced")
 	case means == now:
-		v.note(o, word)
+		v.note(m, o, word)
 		v.trail = append(v.trail, sighting{at: o.At, mute: o.CreatedAt == 0})
 	case settled(means):
 		if _, ok := m.confirms(v, o, means); ok {
@@ -385,9 +431,13 @@ func (m *model) judge(o Observation) []string {
 		}
 	default:
 		if since, ok := m.confirms(v, o, "processing"); ok {
-			v.note(o, word)
-			v.announce(means, o.At)
+			at := m.told(v, o.At)
+			v.note(m, o, word)
+			v.announce(means, at)
 			v.working = since
+			if at != o.At {
+				v.working, v.real, o.At = at, o.At, at
+			}
 			return []string{line(v, o, "processing", "regressed", now, "")}
 		}
 	}
@@ -405,6 +455,12 @@ func (m *model) says(v *life, word string) bool {
 	}
 	list := m.list(word)
 	return list != "unknown" && list == m.list(v.word) && v.now(m) == list
+}
+
+// late reports whether a sighting began before the last move. What is in the future was before everything that is seen now.
+func (m *model) late(v *life, o Observation) bool {
+	last := max(v.changed, v.noted)
+	return o.At < last && (!m.ahead(last) || o.At < m.latest)
 }
 
 func (m *model) meet(o Observation, word string) []string {
@@ -429,7 +485,12 @@ func (m *model) startOver(o Observation, reason string) []string {
 	v := &life{version: old.version, word: upper(o.Raw), created: o.CreatedAt, first: o.At}
 	m.videos[o.VideoNo] = v
 	means := m.meaning(v.word)
+	seen := o.At
+	o.At = m.told(old, o.At)
 	v.announce(means, o.At)
+	if o.At != seen {
+		v.real = seen
+	}
 	kind := means
 	if underway(means) {
 		v.working = o.At
@@ -459,14 +520,16 @@ func (m *model) finish(v *life, o Observation, word, status, reason string) []st
 	if reason == "inferred" {
 		took = ""
 	}
-	v.note(o, word)
-	v.announce(status, o.At)
+	at := m.told(v, o.At)
+	v.note(m, o, word)
+	o.At = at
+	v.announce(status, at)
 	v.working = 0
 	return []string{line(v, o, status, reason, from, took)}
 }
 
-func (v *life) note(o Observation, word string) {
-	v.word, v.noted = word, o.At
+func (v *life) note(m *model, o Observation, word string) {
+	v.word, v.noted = word, m.told(v, o.At)
 	if o.CreatedAt != 0 {
 		v.created = o.CreatedAt
 	}
@@ -474,7 +537,7 @@ func (v *life) note(o Observation, word string) {
 
 // took is how long the run was seen, if its start was, and if nobody thought that it was over.
 func (v *life) took(m *model, at Time) string {
-	if !underway(v.now(m)) || v.working == 0 || !v.owes() && v.word == "PARSE" && m.flippedAt != 0 {
+	if !underway(v.now(m)) || v.working == 0 || m.ahead(v.working) || !v.owes() && v.word == "PARSE" && m.flippedAt != 0 {
 		return ""
 	}
 	return between(v.working, at)
@@ -514,14 +577,23 @@ func (m *model) maybeStall(v *life, o Observation, now string, mute bool) []stri
 	s := sighting{at: o.At, mute: mute}
 	age := v.first - v.created
 	mayStall := v.version > 0 || v.created != 0 && age < 24*60*60*1000 && (v.owes() || v.word != "PARSE" || m.flippedAt == 0)
+	since := v.changed
+	if m.ahead(since) || m.wasSet && since < m.steady {
+		since = max(m.steady, v.real)
+	}
 	s.overdue = m.policy.StallAfter > 0 && m.baselined && mayStall && !v.stalled &&
-		time.Duration(o.At-v.changed)*time.Millisecond >= m.policy.StallAfter
+		time.Duration(o.At-since)*time.Millisecond >= m.policy.StallAfter
 	if s.overdue {
 		if i := slices.IndexFunc(v.trail, func(s sighting) bool { return s.overdue }); i >= 0 && v.trail[i].at < o.At {
 			if v.working == 0 {
 				v.working = v.changed
 			}
+			if m.ahead(v.working) {
+				v.working = m.steady
+			}
+			took, at := max(0, o.At-v.working), m.told(v, o.At)
 			trail := append(slices.Clone(v.trail), s)
+			o.At, v.working = at, at-took
 			v.announce(now, o.At)
 			v.stalled, v.trail = true, doubts(trail)
 			return []string{line(v, o, "stalled", "stalled", now, between(v.working, o.At))}

@@ -107,7 +107,7 @@ func (l *aLife) listed(videos []string) []Observation {
 
 func (l *aLife) step() {
 	l.t.Helper()
-	switch l.c.choose(16, "step") {
+	switch l.c.choose(18, "step") {
 	case 0:
 		l.src.restart(l.src.words)
 		l.model.restart()
@@ -121,6 +121,8 @@ func (l *aLife) step() {
 		l.cycle(l.judgement())
 	case 8:
 		l.cycle(Input{Release: true})
+	case 9:
+		l.setClock()
 	default:
 		l.cycle(l.input())
 	}
@@ -139,8 +141,21 @@ func (l *aLife) configure(rule ParseRule, done []string) {
 	l.reworded = l.reworded || len(done) > 0
 }
 
+// setClock makes the clock jump, and the process notice it or start under the other clock.
+func (l *aLife) setClock() {
+	l.now += Time(pick(l.c, "jump", -2*time.Hour, 2*time.Hour, -time.Minute, 48*time.Hour, -time.Hour).Milliseconds())
+	if l.c.choose(3, "restart") == 0 {
+		l.src.restart(l.src.words)
+		l.model.restart()
+		return
+	}
+	l.src.clockSet(l.now)
+	l.model.clockSet(l.now)
+}
+
 func (l *aLife) cycle(in Input) {
 	l.t.Helper()
+	in.Now = l.now
 	want := l.model.cycle(in)
 	got := []string{}
 	for _, c := range l.src.cycle(in) {

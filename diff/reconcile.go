@@ -11,11 +11,12 @@ const maxUnknownWords = 100
 // Reconcile compares what was seen with what is known. It is one pass over the observations; videos that did not move cost a
 // map look-up and no memory.
 func Reconcile(s *State, in Input, p Policy) *Result {
+	in = in.present()
 	r := &reconciler{
-		state: s, policy: p, evidence: s.Evidence, baselineAt: cmp.Or(s.BaselineAt, in.SweepComplete),
+		state: s, policy: p, present: in.Now, horizon: horizon(in.Now), evidence: s.Evidence, baselineAt: cmp.Or(s.BaselineAt, in.SweepComplete),
 		tally: s.tally, holding: s.holding,
 		res: &Result{
-			sweep: in.Sweep, records: map[string]*Record{}, pending: map[string]pending{}, overdue: map[string]Time{},
+			sweep: in.Sweep, present: in.Now, records: map[string]*Record{}, pending: map[string]pending{}, overdue: map[string]Time{}, behind: map[string]Time{},
 		},
 		notes: map[string]bool{},
 	}
@@ -44,6 +45,8 @@ func Reconcile(s *State, in Input, p Policy) *Result {
 type reconciler struct {
 	state      *State
 	policy     Policy
+	present    Time
+	horizon    Time     // what is recorded beyond it was recorded by a clock that was ahead
 	baselineAt Time     // with this cycle; 0 as long as there is none
 	told       Evidence // what this cycle showed
 	evidence   Evidence // what was shown before, and from settleEvidence on with this cycle
@@ -176,6 +179,9 @@ func (r *reconciler) now(rec *Record) Status { return r.meaning.statusOf(rec) }
 func (r *reconciler) finish(in Input) {
 	r.finishLearned()
 	r.finishNotes()
+	for _, m := range in.Misses {
+		r.res.latest = max(r.res.latest, m.At)
+	}
 	filters := r.state.Filters
 	if in.Filters != nil {
 		filters = *in.Filters

@@ -17,6 +17,9 @@ type Observation struct {
 // Input is what one cycle saw. A source has one flight: the observations of a cycle began after those of the cycle before.
 type Input struct {
 	Observations []Observation
+	// Now is the wall clock. A recorded time that lies beyond it says that the clock was ahead; 0 says nothing, and no recorded
+	// time is doubted.
+	Now Time
 	// Sweep is the number of the walk under way, for counting the videos it shows; 0 is none.
 	Sweep uint32
 	// SweepComplete says that with these observations a complete sweep ended, at that time; it makes the baseline.
@@ -108,14 +111,17 @@ type Result struct {
 	InFlight      int      // observations of videos that were in flight, or are new and in flight
 	Unconfirmed   int      // observations that must be confirmed by another
 	Stale         int      // observations that came too late to say anything
+	Skewed        int      // observations believed though what is recorded of their videos lies in the future
 	UnknownWords  []string // raw statuses that no list knows, in upper case, each reported once per state
 	UnknownVideos int      // videos that moved into such a word
 
 	sweep    uint32
 	latest   Time
+	present  Time
 	records  map[string]*Record
 	pending  map[string]pending
 	overdue  map[string]Time
+	behind   map[string]Time
 	absences map[string]absence
 }
 

@@ -265,8 +265,10 @@ func TestScenarios(t *testing.T) {
 		{"R12 a clock that jumps back makes no duration negative", stalls, `
 			sweep []
 			see [a:P] => v1 processing(a) first_seen
-			+-1h see [a:R]
-			+2h see [a:R] => v2 done(a) moved from processing took 1h
+			clock -1h
+			see [a:P]
+			see [a:R] => v2 done(a) moved from processing
+			+2h see [a:R]
 		`},
 		{"R12 a name, a creation time that becomes known, or a cause alone is no event", scriptPolicy, `
 			sweep [a:P#none b:R#none]
@@ -586,5 +588,126 @@ func TestWordsByConfiguration(t *testing.T) {
 		`},
 	} {
 		t.Run(c.name, func(t *testing.T) { script{policy: stalls, words: c.words, text: c.text}.run(t) })
+	}
+}
+
+// A clock that was ahead leaves times in the future, in the log and in memory.
+func TestClocksThatJump(t *testing.T) {
+	stalls := Policy{Confirm: scriptStep, StallAfter: 30 * time.Minute}
+	for _, c := range []struct {
+		name   string
+		policy Policy
+		text   string
+	}{
+		{"what was seen by a clock that was ahead is not deaf when the clock is set right", scriptPolicy, `
+			sweep []
+			see [a:P b:P] => v1 processing(a) first_seen; v1 processing(b) first_seen
+			clock -2h
+			see [a:R b:P] => v2 done(a) moved from processing
+			see [a:R b:F] => v2 failed(b) moved from processing
+			+3h see [a:R b:F]
+		`},
+		{"nor is it after a restart", scriptPolicy, `
+			sweep [c:P]
+			see [a:P c:P] => v1 processing(a) first_seen
+			restart
+			+-2h see [a:R c:R] => v2 done(a) moved from processing; v1 done(c) moved from processing
+			restart
+			see [a:R c:R]
+			see [a:P c:R]
+			see [a:P c:R] => v3 processing(a) regressed from done
+			see [a:R c:R] => v4 done(a) moved from processing
+		`},
+		{"a run that began under a right clock has its length, whatever came between", scriptPolicy, `
+			sweep []
+			see [a:P] => v1 processing(a) first_seen
+			clock 2h
+			see [a:P]
+			clock -2h
+			see [a:R] => v2 done(a) moved from processing took 30s
+		`},
+		{"an observation that began before the last change is ignored under a clock that went back, too", scriptPolicy, `
+			sweep []
+			see [a:P] => v1 processing(a) first_seen
+			clock -2h
+			see [a:R] => v2 done(a) moved from processing
+			see [a:P@-20s]
+			see [a:P]
+			see [a:R]
+		`},
+		{"a video that was deleted by a clock that was ahead may return", scriptPolicy, `
+			sweep [a:P b:R]
+			gone a
+			clock -2h
+			see [a:P] => v2 processing(a) returned from deleted
+			see [a:R] => v3 done(a) moved from processing
+		`},
+		{"a doubt is confirmed by time that went by, not by a clock that was set", scriptPolicy, `
+			sweep [a:R b:R]
+			see [a:P]
+			clock 2h
+			+1s see [a:P b:P]
+			+13s see [a:P]
+			+1s see [a:P b:P] => v1 processing(a) regressed from done
+			clock -2h
+			+1s see [b:P]
+			+14s see [b:P] => v1 processing(b) regressed from done
+		`},
+		{"a clock that is set starts stall clocks anew, and ends none for good", stalls, `
+			sweep [a:P]
+			see [a:P]
+			clock 2h
+			+1m x29 see [a:P]
+			+1m see [a:P]
+			+1m see [a:P] => v1 stalled(a) stalled from processing took 2h31m15s
+			sweep [b:P] => v1 processing(b) first_seen
+			clock -5h
+			+1m x30 see [b:P]
+			+1m see [b:P] => v2 stalled(b) stalled from processing took 31m
+			see [b:R] => v3 done(b) moved from processing
+		`},
+		{"a stall of a run from the future waits for its time after a restart, too", stalls, `
+			sweep []
+			see [a:P] => v1 processing(a) first_seen
+			restart
+			+-48h see [a:P]
+			+30m see [a:P]
+			+1s see [a:P] => v2 stalled(a) stalled from processing took 30m1s
+		`},
+		{"what was seen by a clock that was ahead may be missed", scriptPolicy, `
+			sweep [a:P b:R]
+			clock -2h
+			walk [a:P]
+			walk [a:P] => v1 deleted(b) gone from done
+		`},
+		{"what changed under a clock that was ahead may be missed after a restart", scriptPolicy, `
+			sweep [a:P]
+			see [a:P b:R] => v1 done(b) finished_seen
+			restart
+			+-2h walk [a:P]
+			walk [a:P] => v2 deleted(b) gone from done
+		`},
+		{"a miss before the clock was set back is ended by a sighting after it", scriptPolicy, `
+			sweep [a:P b:R]
+			walk [a:P]
+			clock -2h
+			see [b:R]
+			walk [a:P]
+			walk [a:P] => v1 deleted(b) gone from done
+		`},
+		{"sweeps that must be apart are so by time that went by", Policy{Confirm: scriptStep, Agree: 10 * time.Minute}, `
+			sweep [a:P b:P]
+			walk []
+			walk [] => held all 2 agreed 0
+			clock 2h
+			walk []
+			+10m walk [] => held all 2 agreed 1
+			clock -2h
+			walk []
+			+10m walk [] => held all 2 agreed 2
+			+10m walk [] => v1 deleted(a) gone from processing took 31m1s; v1 deleted(b) gone from processing took 31m1s; held none
+		`},
+	} {
+		t.Run(c.name, func(t *testing.T) { onEveryVocabulary(t, c.policy, c.text) })
 	}
 }

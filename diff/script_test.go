@@ -28,7 +28,8 @@ import (
 // creation time (one hour before the script begins, or: #old two days, #new half an hour, #none unknown), and when it was
 // observed if that was not when the line says.
 //
-// "restart [auto|done|processing]" rebuilds the state from the log, with that rule for PARSE, "words DONE,READY" with that list of words for done. "gone a" is a confirmed deletion.
+// "restart [auto|done|processing]" rebuilds the state from the log, with that rule for PARSE, "words DONE,READY" with that list of words for done. "gone a" is a confirmed deletion. "clock -2h"
+// sets the clock.
 type script struct {
 	vocabulary vocabulary
 	policy     Policy
@@ -70,6 +71,11 @@ func (s script) run(t *testing.T) {
 	for line := range strings.Lines(s.text) {
 		line = strings.TrimSpace(line)
 		if line == "" {
+			continue
+		}
+		if jump, ok := strings.CutPrefix(line, "clock "); ok {
+			now += Time(duration(t, jump).Milliseconds())
+			src.clockSet(now)
 			continue
 		}
 		if s.command(t, src, line, now) {
@@ -145,7 +151,7 @@ func (s *script) line(t *testing.T, src *source, line string, now Time) Time {
 func (s *script) cycles(t *testing.T, src *source, m []string, now Time) []func() Input {
 	t.Helper()
 	verb, list, also, others := m[3], m[4], m[5], m[6]
-	in := Input{Observations: s.observations(t, list, now), Release: verb == "release"}
+	in := Input{Observations: s.observations(t, list, now), Release: verb == "release", Now: now}
 	if verb == "sweep" || verb == "walk" || also == "missed" {
 		s.sweeps++
 	}
@@ -162,9 +168,9 @@ func (s *script) cycles(t *testing.T, src *source, m []string, now Time) []func(
 	}
 	found := s.observations(t, others, now+1000)
 	return append(all,
-		func() Input { return Input{Observations: found} },
+		func() Input { return Input{Observations: found, Now: now + 1000} },
 		func() Input {
-			late := Input{Judged: in.Sweep}
+			late := Input{Judged: in.Sweep, Now: now + 1000}
 			for _, no := range src.state.Unseen(in.Sweep, now) {
 				if !slices.ContainsFunc(found, func(o Observation) bool { return o.VideoNo == no }) {
 					late.Misses = append(late.Misses, Miss{VideoNo: no, Sweep: in.Sweep, At: now + 1000})

@@ -32,6 +32,7 @@ type source struct {
 	missed map[string][]Miss        // all that was ever missed
 	shown  map[string]Time          // when a video was last seen since the last restart
 	told   map[string]Change        // the last change of each video
+	jumped bool                     // the clock was set: times from before and after do not compare
 }
 
 func newSource(t tb, words Words, policy Policy) *source {
@@ -170,7 +171,7 @@ func (s *source) confirmed(c Change) bool {
 		return true
 	}
 	return slices.ContainsFunc(s.seen[c.VideoNo], func(o Observation) bool {
-		return o.At < c.At && c.At.Since(o.At) >= s.policy.Confirm && shows(o)
+		return (s.jumped || o.At < c.At && c.At.Since(o.At) >= s.policy.Confirm) && shows(o)
 	})
 }
 
@@ -259,9 +260,15 @@ func (s *source) tearApart(in Input, res *Result) []map[string]Record {
 			doubted[c.VideoNo] = s.state.pending[c.VideoNo] != pending{} || slices.ContainsFunc(res.Changes[stored:], func(rest Change) bool {
 				return rest.VideoNo == c.VideoNo && needsConfirmation(rest)
 			})
+			if c.At > horizon(in.Now) { // under a clock that went back, what was observed before the crash cannot come again
+				doubted[c.VideoNo] = true
+			}
 			delete(state.pending, c.VideoNo)
 			delete(state.overdue, c.VideoNo)
 			state.setAbsence(c.VideoNo, absence{})
+		}
+		for _, n := range res.Notes {
+			doubted[n.VideoNo] = doubted[n.VideoNo] || n.At > horizon(in.Now)
 		}
 		certain := func(changes []Change) []string {
 			return outlines(slices.DeleteFunc(slices.Clone(changes), func(c Change) bool { return doubted[c.VideoNo] }))
@@ -278,6 +285,8 @@ func (s *source) tearApart(in Input, res *Result) []map[string]Record {
 
 // carry gives a state what is kept in memory only.
 func (s *source) carry(state *State) {
+	state.steady, state.wasSet, state.present = s.state.steady, s.state.wasSet, s.state.present
+	state.behind = maps.Clone(s.state.behind)
 	state.latest, state.pending, state.overdue = s.state.latest, maps.Clone(s.state.pending), maps.Clone(s.state.overdue)
 	state.absences, state.tally, state.holding = maps.Clone(s.state.absences), s.state.tally, s.state.holding
 	for no, r := range state.videos {
@@ -298,6 +307,21 @@ func (s *source) restart(words Words) {
 	s.hold = Hold{}
 	clear(s.missed)
 	clear(s.shown)
+}
+
+// clockSet tells the state that the clock was set. What was missed since a video was seen still was.
+func (s *source) clockSet(now Time) {
+	s.jumped = true
+	s.state.ClockSet(now)
+	for no, missed := range s.missed {
+		s.missed[no] = slices.DeleteFunc(missed, func(m Miss) bool { return m.At <= s.shown[no] })
+		for i := range s.missed[no] {
+			s.missed[no][i].At = now
+		}
+	}
+	for no, at := range s.shown {
+		s.shown[no] = min(at, now-1)
+	}
 }
 
 // delete is what another process told about a video that is gone.

@@ -74,9 +74,6 @@ func (r *Record) show(at Time) {
 	}
 }
 
-// shownSince reports whether a request that began at a time is overtaken: by a change, or a sighting in the same second or later.
-func (r *Record) shownSince(at Time) bool { return r.moved() >= at || r.shown >= second(at) }
-
 func second(t Time) uint32 { return uint32(min(max(t/1000, 0), math.MaxUint32)) }
 
 // State is what is known of one source. It is not safe for concurrent use.
@@ -95,8 +92,12 @@ type State struct {
 
 	videos   map[string]*Record
 	pending  map[string]pending
-	latest   Time                // start of the latest request observed; in memory only
+	latest   Time                // start of the latest request that showed or missed something; in memory only
+	steady   Time                // since when the clock is known to go evenly: the first input, or when it was set; in memory only
+	wasSet   bool                // the clock was set since the first input
+	present  Time                // of the last input
 	overdue  map[string]Time     // first observation that made a stall due; in memory only
+	behind   map[string]Time     // when a video moved that is recorded to have moved later; in memory only
 	strange  map[string]struct{} // unknown words reported
 	absences map[string]absence  // of live videos; in memory only
 	tally    tally               // of absences
@@ -112,7 +113,7 @@ func NewState(source string, words Words) *State {
 	s := &State{
 		Source: source, words: words,
 		videos: make(map[string]*Record), pending: make(map[string]pending),
-		overdue: make(map[string]Time), strange: make(map[string]struct{}), absences: make(map[string]absence),
+		overdue: make(map[string]Time), behind: make(map[string]Time), strange: make(map[string]struct{}), absences: make(map[string]absence),
 	}
 	s.setEvidence(Evidence{})
 	return s
@@ -128,6 +129,7 @@ func (s *State) Put(videoNo string, r Record) {
 	s.setEvidence(s.Evidence.or(told))
 	delete(s.pending, videoNo)
 	delete(s.overdue, videoNo)
+	delete(s.behind, videoNo)
 	s.returned(videoNo)
 }
 
@@ -248,9 +250,15 @@ func (s *State) Apply(res *Result) {
 	}
 	for i := range res.Changes {
 		// Revisions are known only after the append; the last change of a video carries its newest.
-		s.videos[res.Changes[i].VideoNo].Revision = res.Changes[i].Record.Revision
+		no := res.Changes[i].VideoNo
+		s.videos[no].Revision = res.Changes[i].Record.Revision
+		at, late := res.behind[no]
+		setOrDelete(s.behind, no, at, late)
 	}
-	s.latest = max(s.latest, res.latest)
+	s.latest, s.present = max(s.latest, res.latest), res.present
+	if s.steady == 0 {
+		s.steady = res.present
+	}
 	for no, p := range res.pending {
 		setOrDelete(s.pending, no, p, p != pending{})
 	}

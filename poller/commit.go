@@ -31,6 +31,7 @@ func (r *runner) commitPage(ctx context.Context, page memories.Page, number uint
 // returns an error only when told to stop or when the stored state cannot be read.
 func (r *runner) commit(ctx context.Context, in diff.Input) (*diff.Result, error) {
 	for tries := 0; ; tries++ {
+		in.Now = r.lookAtClock()
 		res := diff.Reconcile(r.state, in, r.policy())
 		if res.Empty() {
 			r.applied(in, res)
@@ -128,6 +129,9 @@ func (r *runner) adopt(state *diff.State) {
 	if state == r.state {
 		return
 	}
+	if r.clock.set != 0 {
+		state.ClockSet(r.clock.set)
+	}
 	r.mu.Lock()
 	r.state = state
 	r.mu.Unlock()
@@ -163,6 +167,7 @@ func (r *runner) applied(in diff.Input, res *diff.Result) {
 	r.state.Apply(res)
 	r.mu.Unlock()
 	r.flight.took(r.state, in, res)
+	r.tellSkew(res.Skewed)
 	r.released()
 	now := time.Now()
 	for _, c := range res.Changes {

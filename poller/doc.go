@@ -81,6 +81,11 @@
 // refused; the last is told even in the middle of another trouble. One good tick ends a trouble; a mismatch is ended by a sweep
 // that counts right, also after a restart.
 //
+// # Clocks
+//
+// The wall clock is watched by the one that nobody sets. When it is set by five seconds or more, either way, waits begin
+// anew; what is recorded in the future outdates nothing, and that is logged once a source.
+//
 // # Simulation
 //
 // TestSimulation lets seeded random platforms, faults, engines and crashes run against the package in fake time, and compares

@@ -53,7 +53,8 @@ const (
 // honours reports whether the platform is not known to ignore a filter.
 func (r *runner) honours(f filter) bool {
 	at := *ignoredAt(&r.state.Filters, f)
-	return at == 0 || diff.TimeOf(time.Now()).Since(at) >= distrustFor
+	now := diff.TimeOf(r.poller.wall())
+	return at == 0 || at > now || now.Since(at) >= distrustFor // a time in the future was noted by a clock that was ahead
 }
 
 func ignoredAt(all *diff.Filters, f filter) *diff.Time {
@@ -70,7 +71,7 @@ func ignoredAt(all *diff.Filters, f filter) *diff.Time {
 // distrust notes in the source's state that a filter is ignored or answered wrong, and does without it for a day.
 func (r *runner) distrust(ctx context.Context, f filter, why string) error {
 	all := r.state.Filters
-	*ignoredAt(&all, f) = diff.TimeOf(time.Now())
+	*ignoredAt(&all, f) = diff.TimeOf(r.poller.wall())
 	r.proved[f], r.strikes[f] = time.Time{}, 0
 	r.log.Info("filter not honoured by the platform, doing without it", zap.String("filter", string(f)), zap.String("because", why),
 		zap.Duration("for", distrustFor))

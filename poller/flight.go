@@ -109,9 +109,8 @@ func inFlight(st diff.Status) bool { return st == diff.Processing || st == diff.
 // honours, the longest unseen first.
 func (r *runner) flightLane(ctx context.Context) (changed bool, err error) {
 	r.flight.align(r.state)
-	now := diff.TimeOf(r.polled)
-	waiting := slices.DeleteFunc(r.flight.before(now), func(no string) bool {
-		return !r.flight.gone[no].due(now, r.PollInterval, r.SweepInterval)
+	waiting := slices.DeleteFunc(r.flight.before(r.ticked), func(no string) bool {
+		return !r.flight.gone[no].due(r.ticked, r.PollInterval, r.SweepInterval)
 	})
 	if len(waiting) == 0 {
 		return false, nil
@@ -204,7 +203,7 @@ func onlyIn(page memories.Page, word string) bool {
 // again and again, is not used for a day; whole says that the listing cannot have missed them by moving.
 func (r *runner) leavers(ctx context.Context, word string, waiting []string, whole bool) (changed bool, err error) {
 	left := slices.DeleteFunc(slices.Clone(waiting), func(no string) bool {
-		return r.flight.at[no] >= diff.TimeOf(r.polled) || !inFlight(r.state.Status(no))
+		return r.flight.at[no] >= r.ticked || !inFlight(r.state.Status(no))
 	})
 	if len(left) == 0 {
 		r.prove(filterStatus)

@@ -217,12 +217,19 @@ func (r *runner) afterTick(ctx context.Context, err error) {
 	}
 }
 
-// bareSince is the time of the baseline of a source that never showed a video.
+// bareSince is the time of the baseline of a source that never showed a video. One that a clock from the future noted counts
+// from when we see that.
 func (r *runner) bareSince() time.Time {
-	if r.state.Len() > 0 {
+	since := r.state.BaselineAt.Time()
+	switch {
+	case r.state.Len() > 0:
 		return time.Time{}
+	case !since.After(r.poller.wall()):
+		return since
+	case r.health.bare.IsZero():
+		return time.Now()
 	}
-	return r.state.BaselineAt.Time()
+	return r.health.bare
 }
 
 // recall learns what was last reported: at start, after a report that may or may not have been stored, and now and then.

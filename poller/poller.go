@@ -43,7 +43,8 @@ type Config struct {
 	Reporter   Reporter
 	Logger     *zap.Logger
 	Registerer prometheus.Registerer
-	Random     func() float64 // in [0, 1); nil is math/rand
+	Random     func() float64   // in [0, 1); nil is math/rand
+	Clock      func() time.Time // the wall clock, which may be set at any time; nil is time.Now
 }
 
 // Poller polls all sources.
@@ -54,6 +55,7 @@ type Poller struct {
 	log      *zap.Logger
 	metrics  *metrics
 	random   func() float64
+	wall     func() time.Time
 
 	guess atomic.Uint64 // where to look next for a video that nobody knows
 
@@ -69,8 +71,11 @@ func New(cfg Config) (*Poller, error) {
 	if cfg.Random == nil {
 		cfg.Random = rand.Float64
 	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
 	p := &Poller{
-		store: cfg.Store, reporter: cfg.Reporter, log: cfg.Logger, random: cfg.Random,
+		store: cfg.Store, reporter: cfg.Reporter, log: cfg.Logger, random: cfg.Random, wall: cfg.Clock,
 		metrics: newMetrics(cfg.Registerer), status: make(map[string]Status),
 	}
 	names := make(map[string]bool)
@@ -90,7 +95,7 @@ func New(cfg Config) (*Poller, error) {
 		p.metrics.addSource(s.Name, s.Account)
 		p.status[s.Name] = Status{Source: s.Name, Rate: s.Account.Rate()}
 		p.runners = append(p.runners, &runner{
-			Source: s, poller: p, log: cfg.Logger.With(zap.String("source", s.Name)), sharers: sharers[s.Account],
+			Source: s, poller: p, clock: clock{wall: cfg.Clock}, log: cfg.Logger.With(zap.String("source", s.Name)), sharers: sharers[s.Account],
 			schedule: schedule{base: s.PollInterval, max: s.MaxInterval}, set: maxSet, hints: newHints(),
 			proved: make(map[filter]time.Time), strikes: make(map[filter]int), asked: make(map[lane]int), missed: make(map[string]diff.Time),
 		})

@@ -93,6 +93,9 @@ type runner struct {
 	schedule schedule
 	health   health
 	polled   time.Time // when the last tick began
+	ticked   diff.Time // the same, by the wall clock
+	clock    clock
+	skewTold bool
 
 	sweep        *sweep    // the walk under way, of the baseline or after; nil between two
 	sweeps       uint32    // numbers given to walks
@@ -120,8 +123,8 @@ type runner struct {
 	hintShare share
 	asked     map[lane]int
 
-	throttles, reports, holds repeated
-	holding                   time.Time // since when the engine has been away
+	throttles, reports, holds, clockSteps repeated
+	holding                               time.Time // since when the engine has been away
 }
 
 func (r *runner) policy() diff.Policy {
@@ -134,7 +137,7 @@ func (r *runner) run(ctx context.Context, first time.Duration) error {
 		return nil //nolint:nilerr // told to stop
 	}
 	for {
-		r.polled = time.Now()
+		r.polled, r.ticked = time.Now(), r.lookAtClock()
 		busy, err := r.tick(ctx)
 		if errors.Is(err, ErrUnreadable) {
 			return err

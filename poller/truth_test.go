@@ -1,7 +1,12 @@
 package poller_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
+	"time"
+
+	"go.uber.org/zap/zapcore"
 
 	"vidbell/diff"
 	"vidbell/internal/simulator"
@@ -38,4 +43,80 @@ func TestWhatWasInFlightAtTheBaselineIsToldWhenItsWordComesToMeanDone(t *testing
 		w.ticks(2)
 		w.expect("another restart")
 	})
+}
+
+func TestAClockThatWasAheadMakesNoVideoDeaf(t *testing.T) {
+	for name, restart := range map[string]bool{"by one process": false, "by the next process": true} {
+		t.Run(name, func(t *testing.T) {
+			onEveryVocabulary(t, simulator.Options{}, func(w *world) {
+				w.library("old:R")
+				w.ahead = 2 * time.Hour
+				r := w.start()
+				w.add("a", w.word("P"))
+				w.add("b", w.word("P"))
+				w.ticks(2)
+				w.expect("seen by a clock that is ahead", "processing a", "processing b")
+				if restart {
+					r.kill()
+				}
+				w.ahead = 0
+				if restart {
+					w.start()
+				}
+				w.is("a:R")
+				w.ticks(1)
+				w.expect("the clock was set right", "done a")
+				w.is("b:F", "a:P")
+				w.ticks(2)
+				w.expect("and goes on", "failed b", "processing a")
+				w.is("a:R")
+				w.ticks(1)
+				w.expect("and on", "done a")
+				w.inOrder()
+				if n := len(slices.DeleteFunc(w.lines(zapcore.WarnLevel), func(l string) bool { return !strings.Contains(l, "in the future") })); n != 1 {
+					t.Errorf("%d warnings about the clock, want one", n)
+				}
+			})
+		})
+	}
+}
+
+func TestADeletionIsToldWhateverTheClockDoes(t *testing.T) {
+	for name, jump := range map[string]time.Duration{"forward": 48 * time.Hour, "back": -48 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			onEveryVocabulary(t, simulator.Options{}, func(w *world) {
+				w.with(func(s *poller.Source) { s.StallAfter = 30 * time.Minute })
+				w.library("a:P", "b:R", "c:R")
+				w.start()
+				w.ticks(1)
+				w.sim.Delete("default", "b")
+				w.ticks(1)
+				w.ahead = jump
+				w.ticks(3)
+				w.expect("two sweeps missed it, and nothing else is news", "deleted b")
+				w.pass(time.Minute)
+				w.ahead = 0
+				w.sim.Delete("default", "c")
+				w.ticks(3)
+				w.expect("set right again", "deleted c")
+				w.inOrder()
+			})
+		})
+	}
+}
+
+// inOrder checks that the times of each video's events do not go backwards.
+func (w *world) inOrder() {
+	w.t.Helper()
+	last := make(map[string]diff.Time)
+	events, _, _ := w.log.content()
+	for _, e := range events {
+		if e.change.At < last[e.change.VideoNo] {
+			w.t.Errorf("%s: version %d is earlier than the one before", e.change.VideoNo, e.change.Record.Version)
+		}
+		if e.change.Took < -1 {
+			w.t.Errorf("%s: took %s", e.change.VideoNo, e.change.Took)
+		}
+		last[e.change.VideoNo] = e.change.At
+	}
 }

@@ -40,6 +40,7 @@ type world struct {
 	rate     float64
 	random   func() float64
 	started  time.Time
+	ahead    time.Duration  // of the wall clock
 	expected map[string]int // events of a source that were already looked at
 }
 
@@ -83,13 +84,26 @@ func (w *world) source(name string, account *poller.Account, apiKey string) poll
 		w.t.Fatal(err)
 	}
 	s := poller.Source{
-		Name: name, UniqueID: name, Lister: client, Account: account,
+		Name: name, UniqueID: name, Lister: stamped{client, w}, Account: account,
 		PollInterval: tick, MaxInterval: tick, SweepInterval: 10 * time.Minute, Words: diff.DefaultWords(),
 	}
 	for _, option := range w.options {
 		option(&s)
 	}
 	return s
+}
+
+// stamped stamps pages by the world's wall clock.
+type stamped struct {
+	poller.Lister
+	w *world
+}
+
+func (s stamped) List(ctx context.Context, q memories.Query) (memories.Page, error) {
+	ahead := s.w.ahead
+	page, err := s.Lister.List(ctx, q)
+	page.StartedAt = page.StartedAt.Add(ahead)
+	return page, err
 }
 
 // with changes the settings of sources made from now on.
@@ -132,6 +146,7 @@ func (w *world) newPoller(sources ...poller.Source) *poller.Poller {
 	w.metrics = prometheus.NewRegistry()
 	p, err := poller.New(poller.Config{
 		Sources: sources, Store: w.log.process(), Reporter: w.reports, Logger: zap.New(core), Registerer: w.metrics, Random: w.random,
+		Clock: func() time.Time { return time.Now().Add(w.ahead) },
 	})
 	if err != nil {
 		w.t.Fatal(err)
