@@ -64,14 +64,34 @@ func (r *reconciler) appear(o *Observation) {
 	}
 	switch {
 	case r.state.BaselineAt == 0:
-		rec.ChangedAt = o.At
-		r.keep(o.VideoNo, rec)
-		r.res.Learned = append(r.res.Learned, Learned{VideoNo: o.VideoNo})
+		r.learn(o, rec)
+	case now.Settled() && r.missedAtFirst(rec) && r.policy.Emit:
+		r.change(o, rec, now, Change{Reason: ReasonInitial, Initial: true, Took: notKnown})
+	case now.Settled() && r.missedAtFirst(rec):
+		r.learn(o, rec)
 	case now.Settled():
 		r.change(o, rec, now, Change{Reason: ReasonFinishedSeen, Took: notKnown})
 	default:
 		r.change(o, rec, now, Change{Reason: ReasonFirstSeen, Took: notKnown})
 	}
+}
+
+// learn takes a video up without a word.
+func (r *reconciler) learn(o *Observation, rec *Record) {
+	rec.ChangedAt = o.At
+	r.keep(o.VideoNo, rec)
+	r.res.Learned = append(r.res.Learned, Learned{VideoNo: o.VideoNo})
+}
+
+// longBefore is how long before an empty baseline a video must have been created that it should have shown: the platform's clock
+// may differ from ours, and the time zone of what it says.
+const longBefore = 24 * time.Hour
+
+// missedAtFirst reports whether a video was there long before a baseline that showed nothing: that was a lie, and the video is
+// no news.
+func (r *reconciler) missedAtFirst(rec *Record) bool {
+	at := r.state.BaselineAt
+	return r.state.EmptyAtFirst && rec.CreatedAt != 0 && !r.skewed(at) && at.Since(rec.CreatedAt) > longBefore
 }
 
 // fresh is the record of a video whose life begins with an observation.

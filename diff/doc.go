@@ -57,6 +57,11 @@
 // walked is announced, since the move was seen. After the baseline a video seen for the first time is announced as what it
 // is: it came, and perhaps finished, between two polls.
 //
+// A baseline that showed no video may have been a lie: an empty success. Where it was, a video that is first seen done or failed and
+// was created more than a day before that baseline did not come between two polls; it is learnt as the baseline would have learnt
+// it, or announced as that would have been ([Policy].Emit). What is still in flight, is younger or has no creation time is
+// announced as ever.
+//
 // # Absence
 //
 // Not seeing a video proves nothing within one page, so the caller decides what a complete sweep is. [State.Unseen] names the

@@ -27,6 +27,7 @@ type model struct {
 	present                              Time            // of the cycle at hand
 	steady                               Time            // since when the clock was not set, as far as is known since the restart
 	wasSet                               bool            // it was set since the restart
+	bare                                 bool            // the baseline showed no video
 }
 
 // life is what the model knows of one id.
@@ -204,7 +205,7 @@ func (m *model) cycle(in Input) []string {
 		events = append(events, m.announceHeld(in)...)
 	}
 	if m.baselineAt == 0 && in.SweepComplete != 0 {
-		m.baselineAt = in.SweepComplete
+		m.baselineAt, m.bare = in.SweepComplete, len(m.videos) == 0
 		if m.policy.Emit {
 			events = append(events, m.announceBaseline()...)
 		}
@@ -472,6 +473,13 @@ func (m *model) meet(o Observation, word string) []string {
 	}
 	if m.baselineAt == 0 {
 		return nil
+	}
+	if settled(means) && m.bare && o.CreatedAt != 0 && m.baselineAt-o.CreatedAt > 24*60*60*1000 && !m.ahead(m.baselineAt) {
+		if !m.policy.Emit {
+			return nil
+		}
+		v.announce(means, o.At)
+		return []string{line(v, o, means, "initial", "", "")}
 	}
 	v.announce(means, o.At)
 	if settled(means) {

@@ -184,9 +184,10 @@ func (l *aLife) input() Input {
 	for range l.c.choose(5, "observations") {
 		in.Observations = append(in.Observations, Observation{
 			VideoNo: l.video(), Raw: l.words[l.c.choose(len(l.words), "word")],
-			Cause:     pick(l.c, "cause", "", "x"),
-			CreatedAt: pick(l.c, "created", scriptStart-ms(time.Hour), 0, scriptStart-ms(time.Hour)+500, scriptStart-ms(time.Minute)),
-			At:        l.now + ms(pick(l.c, "lag", 0, -time.Second, -16*time.Second, -time.Hour)),
+			Cause: pick(l.c, "cause", "", "x"),
+			CreatedAt: pick(l.c, "created", scriptStart-ms(time.Hour), 0, scriptStart-ms(time.Hour)+500, scriptStart-ms(time.Minute),
+				scriptStart-ms(48*time.Hour)),
+			At: l.now + ms(pick(l.c, "lag", 0, -time.Second, -16*time.Second, -time.Hour)),
 		})
 	}
 	return in

@@ -187,8 +187,19 @@ func (r *reconciler) finish(in Input) {
 		filters = *in.Filters
 	}
 	if r.baselineAt != r.state.BaselineAt || r.evidence != r.state.stored || filters != r.state.Filters {
-		r.res.Meta = &Meta{BaselineAt: r.baselineAt, Evidence: r.evidence, Filters: filters, Revision: r.state.MetaRevision}
+		r.res.Meta = &Meta{
+			BaselineAt: r.baselineAt, EmptyAtFirst: r.emptyAtFirst(), Evidence: r.evidence, Filters: filters,
+			Revision: r.state.MetaRevision,
+		}
 	}
+}
+
+// emptyAtFirst reports whether the baseline, of this cycle or before, showed no video.
+func (r *reconciler) emptyAtFirst() bool {
+	if r.state.BaselineAt == 0 && r.baselineAt != 0 {
+		return len(r.state.videos) == 0 && len(r.res.records) == 0
+	}
+	return r.state.EmptyAtFirst
 }
 
 // finishLearned fills in the records of the baseline page. An event says more than the page.

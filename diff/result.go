@@ -85,7 +85,7 @@ type Note struct {
 	At      Time
 }
 
-// Learned is a video of the baseline.
+// Learned is a video of the baseline, or one that an empty baseline should have shown.
 type Learned struct {
 	VideoNo string
 	Record  Record
@@ -93,17 +93,18 @@ type Learned struct {
 
 // Meta is the state of a source beside its videos.
 type Meta struct {
-	BaselineAt Time
-	Evidence   Evidence
-	Filters    Filters
-	Revision   uint64 // the log's sequence, set when stored
+	BaselineAt   Time
+	EmptyAtFirst bool // the baseline showed no video
+	Evidence     Evidence
+	Filters      Filters
+	Revision     uint64 // the log's sequence, set when stored
 }
 
 // Result is what a cycle decided. Changes, Notes, Learned and Meta must be stored together, then the state moved by Apply.
 type Result struct {
 	Changes []Change  // in the order they were observed; of one video, in the order of their versions
 	Notes   []Note    // at most one a video
-	Learned []Learned // at most one a video; only before the baseline
+	Learned []Learned // at most one a video; only before the baseline, or where that was empty
 	Meta    *Meta     // nil when unchanged
 	Hold    Hold      // what is held back after this cycle
 

@@ -173,6 +173,29 @@ func TestScenarios(t *testing.T) {
 			sweep [a:P]
 			see [a:P b:R c:F(x)] => v1 done(b) finished_seen; v1 failed(c) finished_seen cause x
 		`},
+		{"R6 what an empty baseline should have shown is learnt late, in silence", scriptPolicy, `
+			sweep []
+			see [a:R#old b:F#old c:R d:P#old e:R#none] => v1 done(c) finished_seen; v1 processing(d) first_seen; v1 done(e) finished_seen
+			restart
+			see [f:R#old a:R#old]
+			see [a:P#old b:F#old d:R#old] => v2 done(d) moved from processing took 30s
+			see [a:P#old] => v1 processing(a) regressed from done
+			see [a:R#old] => v2 done(a) moved from processing took 30s
+		`},
+		{"R6 what an empty baseline should have announced is announced late", emit, `
+			sweep []
+			see [a:R#old b:R] => v1 done(a) initial initial; v1 done(b) finished_seen
+			see [a:R#old b:R]
+		`},
+		{"R6 a baseline that showed something is believed", scriptPolicy, `
+			sweep [a:R]
+			see [a:R b:R#old] => v1 done(b) finished_seen
+		`},
+		{"R6 an empty baseline by a clock that was ahead makes nothing old", scriptPolicy, `
+			sweep []
+			clock -1h
+			see [b:R#old] => v1 done(b) finished_seen
+		`},
 		{"R6 what moves while the baseline is walked is announced, even in silence", scriptPolicy, `
 			see [a:P b:P]
 			see [a:R] => v1 done(a) moved from processing took 15s

@@ -407,6 +407,7 @@ func exported(r Record) Record {
 // snapshot is a deep copy of a state, without the marks of sightings.
 type snapshot struct {
 	BaselineAt       Time
+	EmptyAtFirst     bool
 	Evidence, Stored Evidence
 	Videos           map[string]Record
 	Latest           Time
@@ -423,7 +424,8 @@ type snapshot struct {
 
 func snap(s *State) snapshot {
 	return snapshot{
-		BaselineAt: s.BaselineAt, Evidence: s.Evidence, Stored: s.stored, Videos: records(s), Latest: s.latest, Pending: maps.Clone(s.pending),
+		EmptyAtFirst: s.EmptyAtFirst,
+		BaselineAt:   s.BaselineAt, Evidence: s.Evidence, Stored: s.stored, Videos: records(s), Latest: s.latest, Pending: maps.Clone(s.pending),
 		Overdue: maps.Clone(s.overdue), Strange: maps.Clone(s.strange), Counts: s.counts, Meaning: s.meaning, WantsAge: s.wantsAge,
 		Filters: s.Filters, Absences: maps.Clone(s.absences), Holding: s.holding,
 	}

@@ -80,6 +80,7 @@ func second(t Time) uint32 { return uint32(min(max(t/1000, 0), math.MaxUint32)) 
 type State struct {
 	Source       string
 	BaselineAt   Time // end of the first complete sweep; 0 before
+	EmptyAtFirst bool // that sweep showed no video
 	Evidence     Evidence
 	MetaRevision uint64 // the log's sequence of the stored meta record; opaque here
 	Pages        int    // baseline pages stored so far
@@ -136,6 +137,7 @@ func (s *State) Put(videoNo string, r Record) {
 // SetMeta stores the meta record as read from the log. Records may be put before or after.
 func (s *State) SetMeta(m Meta) {
 	s.BaselineAt, s.MetaRevision, s.stored, s.Filters = m.BaselineAt, m.Revision, m.Evidence, m.Filters
+	s.EmptyAtFirst = m.EmptyAtFirst
 	s.setEvidence(m.Evidence.or(s.Evidence))
 }
 
@@ -277,7 +279,7 @@ func (s *State) Apply(res *Result) {
 	}
 	if res.Meta != nil {
 		s.BaselineAt, s.MetaRevision, s.stored = res.Meta.BaselineAt, res.Meta.Revision, res.Meta.Evidence
-		s.Filters = res.Meta.Filters
+		s.Filters, s.EmptyAtFirst = res.Meta.Filters, res.Meta.EmptyAtFirst
 		s.setEvidence(res.Meta.Evidence)
 	}
 }

@@ -130,7 +130,9 @@ func (l *Log) note(source string, n diff.Note) (entry, error) {
 }
 
 func (l *Log) meta(source string, m *diff.Meta) (entry, error) {
-	body, err := encode(storedMeta{Schema: schema, BaselineAt: m.BaselineAt, Evidence: m.Evidence, Filters: m.Filters})
+	body, err := encode(storedMeta{
+		Schema: schema, BaselineAt: m.BaselineAt, EmptyAtFirst: m.EmptyAtFirst, Evidence: m.Evidence, Filters: m.Filters,
+	})
 	e := l.stateEntry(body, source, "meta")
 	expected := m.Revision
 	e.expected, e.revision = &expected, &m.Revision

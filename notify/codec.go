@@ -39,10 +39,11 @@ type storedNote struct {
 }
 
 type storedMeta struct {
-	Schema     int           `json:"schema"`
-	BaselineAt diff.Time     `json:"baseline_at,omitempty"`
-	Evidence   diff.Evidence `json:"evidence"`
-	Filters    diff.Filters  `json:"filters,omitzero"`
+	Schema       int           `json:"schema"`
+	BaselineAt   diff.Time     `json:"baseline_at,omitempty"`
+	EmptyAtFirst bool          `json:"baseline_empty,omitempty"`
+	Evidence     diff.Evidence `json:"evidence"`
+	Filters      diff.Filters  `json:"filters,omitzero"`
 }
 
 func store(videoNo string, r diff.Record) storedVideo {

@@ -222,7 +222,9 @@ func (ld *loading) meta(seq uint64, body []byte) error {
 	if err := json.Unmarshal(body, &m); err != nil {
 		return err
 	}
-	ld.state.SetMeta(diff.Meta{BaselineAt: m.BaselineAt, Evidence: m.Evidence, Filters: m.Filters, Revision: seq})
+	ld.state.SetMeta(diff.Meta{
+		BaselineAt: m.BaselineAt, EmptyAtFirst: m.EmptyAtFirst, Evidence: m.Evidence, Filters: m.Filters, Revision: seq,
+	})
 	return checkSchema(m.Schema)
 }
 

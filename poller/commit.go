@@ -166,6 +166,9 @@ func (r *runner) applied(in diff.Input, res *diff.Result) {
 	r.mu.Lock()
 	r.state.Apply(res)
 	r.mu.Unlock()
+	if n := len(res.Learned); n > 0 && r.state.EmptyAtFirst {
+		r.log.Info("videos are far older than the baseline, which was empty: no news", zap.Int("videos", n))
+	}
 	r.flight.took(r.state, in, res)
 	r.tellSkew(res.Skewed)
 	r.released()

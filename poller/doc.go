@@ -63,7 +63,8 @@
 // that shows fewer is walked again, up to [Source.BaselineRetries] walks, and then believed. What came while it walked may be
 // missed by it, and is news afterwards. An empty listing must be confirmed by a second one a poll interval later before it
 // counts as the baseline: else one false empty answer at the very first poll would turn a whole library into news. Where
-// something speaks against it, a total count above 0 or videos known from an earlier walk, it must last ten poll intervals.
+// something speaks against it, a total count above 0 or videos known from an earlier walk, it must last ten poll intervals. Where all that was a lie, what was there long before is learnt late and is no news (package
+// diff).
 //
 // # Quota
 //

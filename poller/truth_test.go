@@ -1,6 +1,7 @@
 package poller_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -118,5 +119,40 @@ func (w *world) inOrder() {
 			w.t.Errorf("%s: took %s", e.change.VideoNo, e.change.Took)
 		}
 		last[e.change.VideoNo] = e.change.At
+	}
+}
+
+func TestAnEmptySuccessAtTheFirstStartMakesNoNewsOfAnOldLibrary(t *testing.T) {
+	for _, emit := range []bool{false, true} {
+		t.Run(fmt.Sprint("emit ", emit), func(t *testing.T) {
+			onEveryVocabulary(t, simulator.Options{}, func(w *world) {
+				w.with(func(s *poller.Source) { s.Emit = emit })
+				old := time.Now().Add(-300 * 24 * time.Hour)
+				for i := range 301 {
+					w.sim.Add("default", simulator.Video{No: fmt.Sprintf("old%03d", i), Raw: w.words.Done, CreatedAt: old.Add(time.Duration(i) * time.Minute)})
+				}
+				w.fail(simulator.Fault{Kind: simulator.FaultEmpty, Times: 2})
+				r := w.start()
+				w.ticks(4)
+				if s := r.status(); s.Videos != 301 || s.BaselineAt.IsZero() {
+					t.Errorf("%d videos known, baseline %s", s.Videos, s.BaselineAt)
+				}
+				told := w.log.happened("default", w.expected["default"])
+				w.expected["default"] += len(told)
+				if want := map[bool]int{true: 301}[emit]; len(told) != want {
+					t.Errorf("%d events, want %d", len(told), want)
+				}
+				r.kill()
+				w.add("new", w.word("R"))
+				w.start()
+				w.ticks(2)
+				w.expect("what came between two polls", "done new")
+				w.is("old007:P")
+				w.pass(time.Hour)
+				w.is("old007:R")
+				w.pass(time.Hour)
+				w.expect("what was learnt late moves", "processing old007", "done old007")
+			})
+		})
 	}
 }
