@@ -9,13 +9,16 @@ import (
 // ErrInUse means that another vidbell holds the data directory.
 var ErrInUse = errors.New("in use by another vidbell")
 
-// CheckEmbedded reports whether the embedded server could start: the data directory can be written and is not in use, the
-// address is free. It leaves nothing behind. An error matches ErrInUse when another process holds the directory.
+// CheckEmbedded reports whether the embedded server could start: the data directory can be written and is not in use, the log
+// in it is whole, the address is free. It leaves nothing behind. An error matches ErrInUse when another process holds the directory.
 func CheckEmbedded(cfg Config) error {
 	missing := firstMissing(cfg.DataDir)
 	l, err := openDataDir(cfg.DataDir)
 	if err == nil {
 		defer l.release()
+		_, err = examine(cfg)
+	}
+	if err == nil {
 		_, err = serverOptions(cfg)
 	}
 	if missing != "" {

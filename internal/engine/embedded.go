@@ -34,6 +34,7 @@ type embedded struct {
 	server *server.Server
 	lock   *lock
 	addr   string
+	keeper *keeper // nil until the server serves
 }
 
 func startEmbedded(cfg Config) (*embedded, *nats.Conn, error) {
@@ -46,12 +47,36 @@ func startEmbedded(cfg Config) (*embedded, *nats.Conn, error) {
 		return nil, nil, err
 	}
 	e := &embedded{lock: l}
-	nc, err := e.start(cfg, opts)
+	nc, err := e.open(cfg, opts)
 	if err != nil {
 		e.stop()
 		return nil, nil, err
 	}
 	return e, nc, nil
+}
+
+// open looks at the store before the server touches it, and starts the server.
+func (e *embedded) open(cfg Config, opts *server.Options) (*nats.Conn, error) {
+	found, err := examine(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := found.prepare(cfg.DataDir); err != nil {
+		return nil, &Error{
+			Setting: "VIDBELL_DATA_DIR", Problem: "cannot write to " + cfg.DataDir, Err: err,
+			Hint: "make room, and name a directory that this user may write to",
+		}
+	}
+	nc, err := e.start(cfg, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := found.makeAgain(nc, cfg.Logger); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	e.keeper = keep(e.server, cfg, found.witness)
+	return nc, nil
 }
 
 func (e *embedded) start(cfg Config, opts *server.Options) (*nats.Conn, error) {
@@ -110,9 +135,17 @@ func fatal(cfg Config, text string) error {
 }
 
 func (e *embedded) stop() {
+	k := e.keeper
+	e.keeper = nil // stopped once
+	if k != nil {
+		k.end()
+	}
 	if e.server != nil {
 		e.server.Shutdown()
 		e.server.WaitForShutdown()
+	}
+	if k != nil {
+		k.seal()
 	}
 	e.lock.release()
 }
@@ -120,7 +153,7 @@ func (e *embedded) stop() {
 func serverOptions(cfg Config) (*server.Options, error) {
 	opts := &server.Options{
 		ServerName: "vidbell", NoSigs: true, JetStream: true, JetStreamMaxMemory: memoryStore, JetStreamMaxStore: diskStore,
-		StoreDir: filepath.Join(cfg.DataDir, "jetstream"), SyncAlways: true, DontListen: true,
+		StoreDir: storeDir(cfg), SyncAlways: true, DontListen: true,
 		DisableShortFirstPing: true,
 	}
 	if cfg.Listen == "" || cfg.Listen == listenOff {

@@ -184,6 +184,7 @@ func TestUnreadableStreamStopsTheStart(t *testing.T) {
 	for damage, do := range map[string]func(stream string) error{
 		"description cut short": func(s string) error { return os.WriteFile(filepath.Join(s, "meta.inf"), []byte(`{"name":"VID`), 0o600) },
 		"description lost":      func(s string) error { return os.Remove(filepath.Join(s, "meta.inf")) },
+		"checksum emptied":      func(s string) error { return os.Truncate(filepath.Join(s, "meta.sum"), 0) },
 		"checksum lost":         func(s string) error { return os.Remove(filepath.Join(s, "meta.sum")) },
 	} {
 		t.Run(damage, func(t *testing.T) {
