@@ -150,6 +150,7 @@ func (l *Log) page(source string, number int, body []byte) entry {
 func (l *Log) stateEntry(body []byte, source string, parts ...string) entry {
 	m := nats.NewMsg(l.names.StateSubject(source, parts...))
 	m.Data = body
+	m.Header.Set(headerContentType, stateType)
 	return entry{msg: m}
 }
 
@@ -181,6 +182,7 @@ func (l *Log) commit(ctx context.Context, source string, batch []entry, revision
 			if moved, ok := revisions[e.video]; ok && e.video != "" {
 				want = moved
 			}
+			want = l.beyond(guardOf(e.msg), want)
 			e.msg.Header.Set(headerExpected, strconv.FormatUint(want, 10))
 		}
 		msgs[i] = e.msg
@@ -201,6 +203,14 @@ func (l *Log) commit(ctx context.Context, source string, batch []entry, revision
 		}
 	}
 	return nil
+}
+
+// guardOf is the subject whose last sequence a message names.
+func guardOf(m *nats.Msg) string {
+	if of := m.Header.Get(headerExpectedOf); of != "" {
+		return of
+	}
+	return m.Subject
 }
 
 // publish stores messages all or nothing, and returns the sequence of the last.

@@ -2,11 +2,14 @@ package notify
 
 import (
 	"context"
+	"crypto/rand"
 	"flag"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
@@ -41,6 +44,24 @@ func startEngine(tb testing.TB, dir string) *engine.Engine {
 	return e
 }
 
+// startPlain runs the server as somebody else would, who does not look at the store first.
+func startPlain(tb testing.TB, storeDir string) jetstream.JetStream {
+	tb.Helper()
+	s, err := server.NewServer(&server.Options{JetStream: true, StoreDir: storeDir, DontListen: true, NoSigs: true, NoLog: true})
+	must(tb, err)
+	s.Start()
+	nc, err := nats.Connect("", nats.InProcessServer(s))
+	must(tb, err)
+	tb.Cleanup(func() {
+		nc.Close()
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	js, err := jetstream.New(nc)
+	must(tb, err)
+	return js
+}
+
 func open(tb testing.TB, e *engine.Engine) *Log {
 	tb.Helper()
 	return openAs(tb, e, Names{})
@@ -56,6 +77,18 @@ func openAs(tb testing.TB, e *engine.Engine, names Names) *Log {
 func newLog(tb testing.TB) *Log {
 	tb.Helper()
 	return open(tb, startEngine(tb, tb.TempDir()))
+}
+
+// asOurs is a message with the headers of one that this package wrote.
+func asOurs(subject, body string) *nats.Msg {
+	m := nats.NewMsg(subject)
+	m.Data = []byte(body)
+	m.Header.Set(headerContentType, stateType)
+	if !strings.Contains(subject, ".state.") {
+		m.Header.Set(headerContentType, ContentType)
+		m.Header.Set(nats.MsgIdHdr, idPrefix+rand.Text())
+	}
+	return m
 }
 
 // at is a moment of a test: seconds after a fixed one.

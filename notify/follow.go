@@ -57,6 +57,10 @@ func (l *Log) Follow(ctx context.Context, state *diff.State) (*diff.State, error
 		if l.passed(source, m.Sequence) {
 			continue
 		}
+		if !l.ours(raw(m)) {
+			l.ignore(raw(m))
+			continue
+		}
 		if err := l.takeOver(ctx, state, m); err != nil {
 			return state, fmt.Errorf("follow the log of %s: %w", source, err)
 		}

@@ -74,7 +74,7 @@ func TestFollowOfWhatIsUnreadable(t *testing.T) {
 	e := startEngine(t, t.TempDir())
 	w := load(t, open(t, e))
 	w.baseline(seen("a", "UNPARSE", 0))
-	_, err := e.JetStream.Publish(t.Context(), "vidbell.append.done.default.a", []byte(`{"specversion":"9"}`))
+	_, err := e.JetStream.PublishMsg(t.Context(), asOurs("vidbell.append.done.default.a", `{"specversion":"9"}`))
 	must(t, err)
 	_, err = w.log.Follow(t.Context(), w.state)
 	var unreadable *LoadError

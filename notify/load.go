@@ -3,7 +3,6 @@ package notify
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -45,8 +44,7 @@ func (l *Log) Load(ctx context.Context, source string, words diff.Words) (*diff.
 		return nil, err
 	}
 	ld := &loading{source: source, names: l.names, state: diff.NewState(source, words), notes: make(map[string]storedVideo)}
-	filters := []string{l.names.SourceState(source), l.names.SourceEvents(source)}
-	if err := l.read(ctx, filters, ld.message); err != nil {
+	if err := l.readInto(ctx, ld); err != nil {
 		return nil, fmt.Errorf("load the state of %s: %w", source, err)
 	}
 	ld.finish()
@@ -55,6 +53,25 @@ func (l *Log) Load(ctx context.Context, source string, words diff.Words) (*diff.
 	l.tails[source] = &tail{known: ld.last}
 	l.mu.Unlock()
 	return ld.state, nil
+}
+
+// readInto reads the last message of each subject of a source, and where that is a foreign one all of our own before it.
+func (l *Log) readInto(ctx context.Context, ld *loading) error {
+	filters := []string{l.names.SourceState(ld.source), l.names.SourceEvents(ld.source)}
+	var hidden []string
+	err := l.read(ctx, jetstream.DeliverLastPerSubjectPolicy, filters, func(m message) error {
+		if l.ours(m) {
+			return ld.message(m)
+		}
+		l.ignore(m)
+		ld.last = max(ld.last, m.seq)
+		hidden = append(hidden, m.subject)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return l.readHidden(ctx, hidden, ld.message)
 }
 
 // Refresh brings the videos of a result that met a conflict up to date. It is Load for what matters now: when the conflict may
@@ -79,21 +96,21 @@ func (l *Log) Refresh(ctx context.Context, state *diff.State, res *diff.Result) 
 // refresh brings one video up to date. It reports false if the log has lost what it held of it.
 func (l *Log) refresh(ctx context.Context, state *diff.State, videoNo string) (bool, error) {
 	have, _ := state.Get(videoNo)
-	m, err := l.stream.GetLastMsgForSubject(ctx, l.names.VideoEvents(state.Source, videoNo))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return have.Revision == 0, nil
-	}
+	m, ok, err := l.lastOf(ctx, l.names.VideoEvents(state.Source, videoNo))
 	if err != nil {
 		return false, err
 	}
-	if have.Revision == m.Sequence {
+	if !ok {
+		return have.Revision == 0, nil
+	}
+	if have.Revision == m.seq {
 		return true, nil
 	}
-	no, r, err := decodeEvent(m.Data)
+	no, r, err := decodeEvent(m.body)
 	if err != nil {
-		return false, &LoadError{Stream: l.names.Stream(), Subject: m.Subject, Seq: m.Sequence, Err: err}
+		return false, &LoadError{Stream: l.names.Stream(), Subject: m.subject, Seq: m.seq, Err: err}
 	}
-	r.Revision = m.Sequence
+	r.Revision = m.seq
 	if err := l.layNote(ctx, state.Source, no, &r); err != nil {
 		return false, err
 	}
@@ -103,25 +120,22 @@ func (l *Log) refresh(ctx context.Context, state *diff.State, videoNo string) (b
 
 // layNote lays a video's note over its record, if there is one.
 func (l *Log) layNote(ctx context.Context, source, videoNo string, r *diff.Record) error {
-	m, err := l.stream.GetLastMsgForSubject(ctx, l.names.StateSubject(source, "note", Token(videoNo)))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil
-	}
-	if err != nil {
+	m, ok, err := l.lastOf(ctx, l.names.StateSubject(source, "note", Token(videoNo)))
+	if err != nil || !ok {
 		return err
 	}
-	v, err := decodeNote(m.Data)
+	v, err := decodeNote(m.body)
 	if err != nil {
-		return &LoadError{Stream: l.names.Stream(), Subject: m.Subject, Seq: m.Sequence, Err: err}
+		return &LoadError{Stream: l.names.Stream(), Subject: m.subject, Seq: m.seq, Err: err}
 	}
 	v.lay(r)
 	return nil
 }
 
-// read hands over the last message of every subject that a filter matches, in the order of the log.
-func (l *Log) read(ctx context.Context, filters []string, take func(seq uint64, subject string, body []byte) error) error {
+// read hands over messages that a filter matches, all or the last one of every subject, in the order of the log.
+func (l *Log) read(ctx context.Context, which jetstream.DeliverPolicy, filters []string, take func(message) error) error {
 	c, err := l.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, AckPolicy: jetstream.AckNonePolicy, FilterSubjects: filters,
+		DeliverPolicy: which, AckPolicy: jetstream.AckNonePolicy, FilterSubjects: filters,
 		InactiveThreshold: loadIdle, MemoryStorage: true, Replicas: 1,
 	})
 	if err != nil {
@@ -143,9 +157,7 @@ func (l *Log) read(ctx context.Context, filters []string, take func(seq uint64, 
 }
 
 // readAll hands over the messages that were there at the beginning, and those that came meanwhile.
-func (l *Log) readAll(
-	ctx context.Context, messages jetstream.MessagesContext, want uint64, take func(seq uint64, subject string, body []byte) error,
-) error {
+func (l *Log) readAll(ctx context.Context, messages jetstream.MessagesContext, want uint64, take func(message) error) error {
 	left := want
 	for got := uint64(0); got < want || left > 0; got++ {
 		m, err := next(ctx, messages)
@@ -156,7 +168,7 @@ func (l *Log) readAll(
 		if err != nil {
 			return fmt.Errorf("read: %w", err)
 		}
-		if err := take(md.Sequence.Stream, m.Subject(), m.Data()); err != nil {
+		if err := take(message{md.Sequence.Stream, m.Subject(), m.Headers(), m.Data()}); err != nil {
 			return &LoadError{Stream: l.names.Stream(), Subject: m.Subject(), Seq: md.Sequence.Stream, Err: err}
 		}
 		left = md.NumPending
@@ -181,20 +193,20 @@ type loading struct {
 	last   uint64 // sequence of the newest message read
 }
 
-func (ld *loading) message(seq uint64, subject string, body []byte) error {
-	ld.last = max(ld.last, seq)
-	rest, isState := strings.CutPrefix(subject, ld.names.StateSubject(ld.source, ""))
+func (ld *loading) message(m message) error {
+	ld.last = max(ld.last, m.seq)
+	rest, isState := strings.CutPrefix(m.subject, ld.names.StateSubject(ld.source, ""))
 	if !isState {
-		return ld.event(seq, body)
+		return ld.event(m.seq, m.body)
 	}
 	kind, tail, _ := strings.Cut(rest, ".")
 	switch kind {
 	case "meta":
-		return ld.meta(seq, body)
+		return ld.meta(m.seq, m.body)
 	case "baseline":
-		return ld.page(tail, body)
+		return ld.page(tail, m.body)
 	case "note":
-		v, err := decodeNote(body)
+		v, err := decodeNote(m.body)
 		ld.notes[v.VideoNo] = v
 		return err
 	default:

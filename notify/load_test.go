@@ -11,10 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"pgregory.net/rapid"
 
 	"vidbell/diff"
+	"vidbell/internal/engine"
 )
 
 // run drives a world through random cycles: all vocabularies, hostile ids, replaced videos, stalls, deletions, filters, before
@@ -259,7 +260,7 @@ func TestUnreadableLogIsNamedAndLeftAlone(t *testing.T) {
 		"a new kind of state":      {"vidbell.state.default.archive.1", `{"schema":1}`, "newer vidbell"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ack, err := l.js.Publish(t.Context(), c.subject, []byte(c.body))
+			ack, err := l.js.PublishMsg(t.Context(), asOurs(c.subject, c.body))
 			must(t, err)
 			defer func() { must(t, l.stream.DeleteMsg(context.Background(), ack.Sequence)) }()
 			before := len(stored(t, l, ">"))
@@ -297,7 +298,7 @@ func eventOf(kind, status string) string {
 // A kind that a newer version announces about a status we know says what it says.
 func TestEventOfAnUnknownKind(t *testing.T) {
 	l := newLog(t)
-	_, err := l.js.Publish(t.Context(), "vidbell.append.renamed.default.x", []byte(eventOf("video.renamed", "done")))
+	_, err := l.js.PublishMsg(t.Context(), asOurs("vidbell.append.renamed.default.x", eventOf("video.renamed", "done")))
 	must(t, err)
 	w := load(t, l)
 	if r, ok := w.state.Get("x"); !ok || r.Status != diff.Done || r.Version != 1 {
@@ -323,7 +324,13 @@ func TestMessageThatTheServerSkipsIsMissed(t *testing.T) {
 	text[i] ^= 0xff
 	must(t, os.WriteFile(file, text, 0o600))
 
-	l := open(t, startEngine(t, dir))
+	_, err = engine.Start(engine.Config{DataDir: dir})
+	var refused *engine.Error
+	if !errors.As(err, &refused) {
+		t.Fatalf("our own engine started on it: %v", err)
+	}
+	l, err := OpenLog(t.Context(), LogConfig{JetStream: startPlain(t, filepath.Join(dir, "jetstream"))})
+	must(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	state, err := l.Load(ctx, source, diff.DefaultWords())
@@ -348,7 +355,7 @@ func TestLoadEndsWithItsContext(t *testing.T) {
 	n := 0
 	ctx, cancel = context.WithCancel(t.Context())
 	defer cancel()
-	err := l.read(ctx, []string{"video.>"}, func(uint64, string, []byte) error {
+	err := l.read(ctx, jetstream.DeliverLastPerSubjectPolicy, []string{"video.>"}, func(message) error {
 		if n++; n == 10 {
 			cancel()
 		}
@@ -388,9 +395,8 @@ func TestLoadWhileOthersAppend(t *testing.T) {
 				return
 			default:
 			}
-			m := nats.NewMsg("vidbell.state.default.note.v00001")
+			m := asOurs("vidbell.state.default.note.v00001", `{"schema":1,"video":{"no":"v00001","raw":"X","seen":1,"version":99}}`)
 			m.Header.Set(headerRollup, "sub")
-			m.Data = []byte(`{"schema":1,"video":{"no":"v00001","raw":"X","seen":1,"version":99}}`)
 			if _, err := l.js.PublishMsg(context.Background(), m); err != nil {
 				stopped <- err
 				return
@@ -455,10 +461,10 @@ func TestRefreshOfWhatIsUnreadable(t *testing.T) {
 	w.see(seen("a", "PARSE", 5))
 	res := w.decide(diff.Input{Observations: []diff.Observation{seen("a", "DONE", 10)}})
 	for _, subject := range []string{"vidbell.state.default.note.a", "vidbell.append.done.default.a"} {
-		_, err := l.js.Publish(t.Context(), subject, []byte("rubbish"))
+		_, err := l.js.PublishMsg(t.Context(), asOurs(subject, "rubbish"))
 		must(t, err)
 		if subject == "vidbell.state.default.note.a" {
-			_, err = l.js.Publish(t.Context(), "vidbell.append.processing.default.a", []byte(strings.ReplaceAll(eventOf("video.processing", "processing"), `"x"`, `"a"`)))
+			_, err = l.js.PublishMsg(t.Context(), asOurs("vidbell.append.processing.default.a", strings.ReplaceAll(eventOf("video.processing", "processing"), `"x"`, `"a"`)))
 			must(t, err)
 		}
 		var unreadable *LoadError

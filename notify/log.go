@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"sync"
 	"time"
 
@@ -25,6 +27,13 @@ const (
 	// birthTries and birthWait bound the wait for a birth mark that another process has just written.
 	birthTries = 20
 	birthWait  = 100 * time.Millisecond
+	// maxForeignBirths bounds the search for the birth mark among what others wrote to its subject.
+	maxForeignBirths = 1000
+)
+
+var (
+	birthPattern = regexp.MustCompile(`^[A-Z2-7]{26,}$`) // what rand.Text returns
+	errNoBirth   = errors.New("others have written to its subject, and it is not there")
 )
 
 // ErrConflict means that the log holds something newer than the state a result was made from. Bring the state up to date
@@ -55,6 +64,8 @@ type Log struct {
 	pages map[string]int // baseline pages stored, by source
 	tails map[string]*tail
 	top   uint64 // newest sequence that this process stored
+	// foreign is the last message on a subject that is none of ours, by the subject as an append guards it.
+	foreign map[string]uint64
 }
 
 // OpenLog makes the streams where they are missing, checks them where they exist, and reads the log's birth mark. It changes
@@ -71,7 +82,7 @@ func OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	}
 	l := &Log{
 		js: cfg.JetStream, names: cfg.Names, log: cfg.Logger, flights: make(chan struct{}, maxFlights), pages: make(map[string]int),
-		tails: make(map[string]*tail),
+		tails: make(map[string]*tail), foreign: make(map[string]uint64),
 	}
 	replicas := max(1, cfg.Replicas)
 	var err error
@@ -91,14 +102,14 @@ func OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 // readBirth returns the log's birth mark, and makes it in a new log. Of two processes that try, one wins.
 func (l *Log) readBirth(ctx context.Context) (string, error) {
 	for range birthTries {
-		m, err := l.stream.GetLastMsgForSubject(ctx, l.names.BirthSubject())
-		if err == nil {
-			return string(m.Data), nil
-		}
-		if !errors.Is(err, jetstream.ErrMsgNotFound) {
+		birth, last, err := l.findBirth(ctx)
+		if err != nil {
 			return "", fmt.Errorf("read the birth mark of %s: %w", l.names.Stream(), err)
 		}
-		won, err := l.writeBirth(ctx)
+		if birth != "" {
+			return birth, nil
+		}
+		won, err := l.writeBirth(ctx, last)
 		if err != nil {
 			return "", fmt.Errorf("write the birth mark of %s: %w", l.names.Stream(), err)
 		}
@@ -114,10 +125,32 @@ func (l *Log) readBirth(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("read the birth mark of %s: it was written and is not there", l.names.Stream())
 }
 
-func (l *Log) writeBirth(ctx context.Context) (won bool, err error) {
+// findBirth returns the first birth mark, empty when there is none, and the last sequence seen on its subject. Others may have
+// written there, before it or after.
+func (l *Log) findBirth(ctx context.Context) (birth string, last uint64, err error) {
+	for range maxForeignBirths {
+		m, err := l.stream.GetMsg(ctx, last+1, jetstream.WithGetMsgSubject(l.names.BirthSubject()))
+		if isMissing(err) {
+			return "", last, nil
+		}
+		if err != nil {
+			return "", 0, err
+		}
+		if birthPattern.Match(m.Data) {
+			return string(m.Data), m.Sequence, nil
+		}
+		last = m.Sequence
+	}
+	return "", last, errNoBirth
+}
+
+func isMissing(err error) bool { return errors.Is(err, jetstream.ErrMsgNotFound) }
+
+// writeBirth writes a birth mark behind what is there.
+func (l *Log) writeBirth(ctx context.Context, last uint64) (won bool, err error) {
 	msg := nats.NewMsg(l.names.BirthSubject())
 	msg.Data = []byte(rand.Text())
-	msg.Header.Set(headerExpected, "0")
+	msg.Header.Set(headerExpected, strconv.FormatUint(last, 10))
 	_, err = l.js.PublishMsg(ctx, msg)
 	if isConflict(err) {
 		return false, nil

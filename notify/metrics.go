@@ -14,6 +14,7 @@ type logMetrics struct {
 	errors  *prometheus.CounterVec
 	batch   prometheus.Histogram
 	reloads prometheus.Counter
+	foreign prometheus.Counter
 }
 
 func newLogMetrics(r prometheus.Registerer) *logMetrics {
@@ -31,6 +32,9 @@ func newLogMetrics(r prometheus.Registerer) *logMetrics {
 		}),
 		reloads: f.NewCounter(prometheus.CounterOpts{
 			Name: "vidbell_log_refreshes_total", Help: "Times the state was brought up to date from the log after a conflict.",
+		}),
+		foreign: f.NewCounter(prometheus.CounterOpts{
+			Name: "vidbell_log_foreign_messages_total", Help: "Messages found in the log that vidbell did not write, and ignored.",
 		}),
 	}
 	m.errors.WithLabelValues("conflict")

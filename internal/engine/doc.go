@@ -21,8 +21,9 @@
 // A listener on loopback lets other services subscribe. Who connects there may subscribe to events, read the streams named
 // in [Config], create consumers of its own and acknowledge, and nothing else; answers to this process go to an inbox that
 // nobody else may listen to. That holds for honest clients. It is no wall against one that means harm: JetStream answers
-// requests to whatever subject they name, and listeners see each other's inboxes. Where not every local user is trusted,
-// set a token or switch the listener off.
+// requests to whatever subject they name, an append subject too, and listeners see each other's inboxes. Such an answer is
+// recognised by whoever reads the log, for it has none of our headers; it is ignored, and never delivered. Where not every
+// local user is trusted, set a token or switch the listener off.
 //
 // # External
 //

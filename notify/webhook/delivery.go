@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"fmt"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -52,9 +51,6 @@ func newDelivery(conn *nats.Conn, msg *nats.Msg, meta *nats.MsgMetadata, now tim
 		stored:      meta.Timestamp,
 		taken:       now,
 		conn:        conn,
-	}
-	if d.id == "" { // not written by us; the position in the stream is as steady an id as any
-		d.id = "msg_" + meta.Stream + "_" + strconv.FormatUint(d.seq, 10)
 	}
 	d.reply.Store(&msg.Reply)
 	return d

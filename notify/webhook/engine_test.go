@@ -176,7 +176,7 @@ func (e *engine) appendOps(kind, name string) string {
 	e.tb.Helper()
 	id := "evt_" + strings.ReplaceAll(kind, ".", "-") + name
 	_, err := e.js.PublishMsg(e.tb.Context(), &nats.Msg{
-		Subject: "vidbell.report." + kind + "." + name, Header: nats.Header{jetstream.MsgIDHeader: {id}},
+		Subject: "vidbell.report." + kind + "." + name, Header: nats.Header{jetstream.MsgIDHeader: {id}, contentTypeHeader: {"application/cloudevents+json"}},
 		Data: eventBody(id, kind, name),
 	})
 	must(e.tb, err)

@@ -9,6 +9,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"vidbell/notify"
 )
 
 const (
@@ -189,6 +191,10 @@ func (f *feed) take(hard context.Context, msg *nats.Msg) {
 		return
 	}
 	d := newDelivery(f.conn, msg, meta, now)
+	if !notify.IsEvent(msg.Header) {
+		f.skip(d)
+		return
+	}
 	f.lane.lineUp(d)
 	if f.sub == nil {
 		d.handBack()
@@ -200,6 +206,13 @@ func (f *feed) take(hard context.Context, msg *nats.Msg) {
 	}
 	f.held[seq] = d
 	go f.deliver(hard, f.shut, d)
+}
+
+// skip acknowledges a message that vidbell did not write: it is neither signed nor sent.
+func (f *feed) skip(d *delivery) {
+	d.done()
+	f.lane.metrics.foreign.Inc()
+	f.log.Warn("a message that is none of ours is in the log and is not delivered", zap.Uint64("sequence", d.seq), zap.String("subject", d.subject))
 }
 
 // alive notes that the engine does what it should.

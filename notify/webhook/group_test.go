@@ -175,7 +175,7 @@ func TestWhatCannotBeRenderedDoesNotTakeItsGroupAlong(t *testing.T) {
 	e, in := startEngine(t), startReceiver(t, nil)
 	e.dispatch([]Endpoint{grouping(in.URL, 20)})
 	_, err := e.js.PublishMsg(t.Context(), &nats.Msg{
-		Subject: e.names.AppendSubject("done", "default", "VI1"), Header: nats.Header{jetstream.MsgIDHeader: {"evt_x"}}, Data: []byte("not JSON"),
+		Subject: e.names.AppendSubject("done", "default", "VI1"), Header: nats.Header{jetstream.MsgIDHeader: {"evt_x"}, contentTypeHeader: {"application/cloudevents+json"}}, Data: []byte("not JSON"),
 	})
 	must(t, err)
 	e.appendRange("done", 2, 6)

@@ -13,6 +13,7 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	pending  *prometheus.GaugeVec
 	dead     *prometheus.CounterVec
+	foreign  *prometheus.CounterVec
 	latency  *prometheus.HistogramVec
 	inFlight *prometheus.GaugeVec
 	state    *prometheus.GaugeVec
@@ -41,6 +42,10 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "vidbell_webhook_dead_letters_total",
 			Help: "Deliveries given up and kept as dead letters.",
 		}, endpoint),
+		foreign: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_webhook_foreign_messages_total",
+			Help: "Messages in the streams that vidbell did not write, and did not deliver.",
+		}, endpoint),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "vidbell_webhook_delivery_latency_seconds",
 			Help:    "Time from an event's storage in the log to its successful delivery.",
@@ -66,7 +71,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	if registerer == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.attempts, m.duration, m.pending, m.dead, m.latency, m.inFlight, m.state, m.filtered, m.filterErrors} {
+	for _, c := range []prometheus.Collector{m.attempts, m.duration, m.pending, m.dead, m.foreign, m.latency, m.inFlight, m.state, m.filtered, m.filterErrors} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("register webhook metrics: %w", err)
 		}
@@ -81,6 +86,7 @@ type laneMetrics struct {
 	duration prometheus.Observer
 	pending  prometheus.Gauge
 	dead     prometheus.Counter
+	foreign  prometheus.Counter
 	latency  prometheus.Observer
 	inFlight prometheus.Gauge
 
@@ -95,6 +101,7 @@ func (m *metrics) lane(endpoint string) *laneMetrics {
 		duration: m.duration.WithLabelValues(endpoint),
 		pending:  m.pending.WithLabelValues(endpoint),
 		dead:     m.dead.WithLabelValues(endpoint),
+		foreign:  m.foreign.WithLabelValues(endpoint),
 		latency:  m.latency.WithLabelValues(endpoint),
 		inFlight: m.inFlight.WithLabelValues(endpoint),
 

@@ -73,7 +73,7 @@ func TestMetricsAreWellNamedAndThereFromTheStart(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"vidbell_webhook_attempt_duration_seconds", "vidbell_webhook_pending", "vidbell_webhook_dead_letters_total",
+		"vidbell_webhook_attempt_duration_seconds", "vidbell_webhook_pending", "vidbell_webhook_dead_letters_total", "vidbell_webhook_foreign_messages_total",
 		"vidbell_webhook_delivery_latency_seconds", "vidbell_webhook_in_flight",
 	} {
 		if got := r.value(t, name, "a"); got != 0 {

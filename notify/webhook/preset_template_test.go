@@ -80,7 +80,7 @@ func TestAMessageThatIsNoEventIsADeadLetterOfAPreset(t *testing.T) {
 	e, in := startEngine(t), startReceiver(t, nil)
 	r := e.dispatch([]Endpoint{{Name: "a", URL: in.URL, Format: FormatSlack, GroupWait: minGroupWait}})
 	_, err := e.js.PublishMsg(t.Context(), &nats.Msg{
-		Subject: e.names.AppendSubject("failed", "default", "VI1"), Header: nats.Header{jetstream.MsgIDHeader: {"evt_x"}}, Data: []byte("not JSON"),
+		Subject: e.names.AppendSubject("failed", "default", "VI1"), Header: nats.Header{jetstream.MsgIDHeader: {"evt_x"}, contentTypeHeader: {"application/cloudevents+json"}}, Data: []byte("not JSON"),
 	})
 	must(t, err)
 	good := e.append("failed", 2)
