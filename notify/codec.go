@@ -23,9 +23,13 @@ type storedVideo struct {
 	Created   diff.Time `json:"created,omitempty"`
 	FirstSeen diff.Time `json:"seen"`
 	RunStart  diff.Time `json:"run,omitempty"`
-	At        diff.Time `json:"at,omitempty"`      // when its word moved while its status stayed
-	Status    string    `json:"status,omitempty"`  // of a video never announced: the one it was in when its word moved in flight
-	Version   uint32    `json:"version,omitempty"` // of notes only: the version the note stands beside
+	At        diff.Time `json:"at,omitempty"` // when its word moved while its status stayed
+	// Of a video never announced: the status it was in when its word moved in flight. In pages, of one that was announced in a log
+	// that was lost: the status announced.
+	Status  string    `json:"status,omitempty"`
+	Version uint32    `json:"version,omitempty"` // the version that a note stands beside, or that was announced before the page
+	Changed diff.Time `json:"changed,omitempty"` // of pages only, as the next
+	Stalled bool      `json:"stalled,omitempty"`
 }
 
 type storedPage struct {
@@ -57,12 +61,29 @@ func store(videoNo string, r diff.Record) storedVideo {
 	return v
 }
 
-func (v storedVideo) record() diff.Record {
-	return diff.Record{
+// storeLearned also says what was announced.
+func storeLearned(videoNo string, r diff.Record) storedVideo {
+	v := store(videoNo, r)
+	if r.Version > 0 {
+		v.Status, v.Changed, v.Stalled = r.Status.String(), r.ChangedAt, r.Stalled
+	}
+	return v
+}
+
+func (v storedVideo) record() (diff.Record, error) {
+	r := diff.Record{
 		Status: v.status(),
 		Name:   v.Name, Raw: v.Raw, Cause: v.Cause, Duration: v.Duration, Size: v.Size,
 		CreatedAt: v.Created, FirstSeen: v.FirstSeen, ChangedAt: v.FirstSeen, NotedAt: v.At, RunStart: v.RunStart,
 	}
+	if v.Version == 0 {
+		return r, nil
+	}
+	if r.Status == diff.None {
+		return r, fmt.Errorf("%w: unknown status %q", errNewer, v.Status)
+	}
+	r.Version, r.ChangedAt, r.Stalled = v.Version, v.Changed, v.Stalled
+	return r, nil
 }
 
 // status is none of ours in a log that a newer one has written: then it follows the word.
@@ -180,7 +201,7 @@ func encodePages(learned []diff.Learned) ([][]byte, error) {
 		return err
 	}
 	for _, v := range learned {
-		video, err := encode(store(v.VideoNo, v.Record)) // encoded here, since escapes make text up to six times as long
+		video, err := encode(storeLearned(v.VideoNo, v.Record)) // encoded here, since escapes make text up to six times as long
 		if err != nil {
 			return nil, err
 		}

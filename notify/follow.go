@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -41,9 +42,12 @@ func (t *tail) pass(seq uint64) (ours bool) {
 // Follow takes over what other processes wrote about a source since it was last read, and returns the state to go on with.
 // Compare-and-set catches them only where a video moves for us too: one that another process told as done, and that is
 // processing again when we look, would look to us as if nothing had happened. Where nobody else writes it costs one look at
-// the end of the log. Errors are those of Load.
+// the end of the log, and now and then one at its birth mark. Errors are those of Load.
 func (l *Log) Follow(ctx context.Context, state *diff.State) (*diff.State, error) {
 	source := state.Source
+	if err := l.stillOurs(ctx, source); err != nil {
+		return state, fmt.Errorf("follow the log of %s: %w", source, err)
+	}
 	for range maxFollow {
 		t, top := l.tailOf(source)
 		m, err := l.stream.GetMsg(ctx, t.known+1, jetstream.WithGetMsgSubject(l.names.SourceEvents(source)))
@@ -52,7 +56,7 @@ func (l *Log) Follow(ctx context.Context, state *diff.State) (*diff.State, error
 			return state, nil
 		}
 		if err != nil {
-			return state, fmt.Errorf("follow the log of %s: %w", source, err)
+			return state, fmt.Errorf("follow the log of %s: %w", source, missed(err))
 		}
 		if l.passed(source, m.Sequence) {
 			continue
@@ -67,6 +71,28 @@ func (l *Log) Follow(ctx context.Context, state *diff.State) (*diff.State, error
 	}
 	l.metrics.reloads.Inc()
 	return l.Load(ctx, source, state.Words())
+}
+
+// birthEvery is how often the birth mark is looked at: a log that somebody emptied takes what is new as if nothing had happened.
+const birthEvery = 5 * time.Second
+
+// stillOurs returns ErrLost when the log is not the one that a source's state is from.
+func (l *Log) stillOurs(ctx context.Context, source string) error {
+	l.mu.Lock()
+	due := time.Since(l.confirmed) >= birthEvery
+	if due {
+		l.confirmed = time.Now()
+	}
+	l.mu.Unlock()
+	if due {
+		if _, err := l.confirmBirth(ctx); err != nil {
+			return err
+		}
+	}
+	if l.bornOf(source) != l.identity() {
+		return ErrLost
+	}
+	return nil
 }
 
 // takeOver puts another process's event into the state, unless a newer one of the video is known.

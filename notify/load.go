@@ -38,21 +38,32 @@ func (e *LoadError) Error() string {
 func (e *LoadError) Unwrap() error { return e.Err }
 
 // Load rebuilds the state of a source from the log: the last message of each of its subjects. A source that never ran gives
-// an empty state. It returns a *LoadError for what cannot be read, and changes nothing.
+// an empty state. It returns a *LoadError for what cannot be read, ErrLost for a source that did run and has nothing there any
+// more, and changes nothing.
 func (l *Log) Load(ctx context.Context, source string, words diff.Words) (*diff.State, error) {
-	if err := l.confirmBirth(ctx); err != nil {
+	birth, err := l.confirmBirth(ctx)
+	if err != nil {
 		return nil, err
 	}
-	ld := &loading{source: source, names: l.names, state: diff.NewState(source, words), notes: make(map[string]storedVideo)}
+	ld := l.newLoading(source, words)
 	if err := l.readInto(ctx, ld); err != nil {
-		return nil, fmt.Errorf("load the state of %s: %w", source, err)
+		return nil, fmt.Errorf("load the state of %s: %w", source, missed(err))
 	}
 	ld.finish()
+	if before := l.bornOf(source); before != "" && before != birth && ld.state.Len() == 0 && ld.state.BaselineAt == 0 {
+		return nil, fmt.Errorf("load the state of %s: %w", source, ErrLost)
+	}
+	l.bear(source, birth)
 	l.mu.Lock()
+	l.seen = max(l.seen, ld.last)
 	l.pages[source] = ld.pages
 	l.tails[source] = &tail{known: ld.last}
 	l.mu.Unlock()
 	return ld.state, nil
+}
+
+func (l *Log) newLoading(source string, words diff.Words) *loading {
+	return &loading{source: source, names: l.names, state: diff.NewState(source, words), notes: make(map[string]storedVideo)}
 }
 
 // readInto reads the last message of each subject of a source, and where that is a foreign one all of our own before it.
@@ -254,9 +265,14 @@ func (ld *loading) page(number string, body []byte) error {
 	}
 	ld.pages = max(ld.pages, n)
 	for _, v := range p.Videos {
-		if _, known := ld.state.Get(v.VideoNo); !known { // an event says more than the page
-			ld.state.Put(v.VideoNo, v.record())
+		if _, known := ld.state.Get(v.VideoNo); known {
+			continue // an event says more than the page
 		}
+		r, err := v.record()
+		if err != nil {
+			return err
+		}
+		ld.state.Put(v.VideoNo, r)
 	}
 	return nil
 }

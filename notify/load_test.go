@@ -485,36 +485,6 @@ func TestRefreshOfManyReadsEverything(t *testing.T) {
 	same(t, other.state, state)
 }
 
-// A log that was lost while we were at work is noticed at the first conflict, and its events get other ids.
-func TestLogThatWasLostAndMadeAgain(t *testing.T) {
-	e := startEngine(t, t.TempDir())
-	l := open(t, e)
-	w := load(t, l)
-	w.baseline(seen("a", "UNPARSE", 0))
-	w.see(seen("a", "PARSE", 10))
-	first := stored(t, l, "video.done.default.a")[0].Header.Get("Nats-Msg-Id")
-	w.see(seen("a", "UNPARSE", 20))
-	must(t, l.js.DeleteStream(t.Context(), "VIDEOS"))
-	open(t, e)
-
-	in := diff.Input{Observations: []diff.Observation{seen("a", "UNPARSE", 50)}, SweepComplete: at(50)}
-	res := w.decide(in)
-	if err := l.Append(t.Context(), source, res); !errors.Is(err, ErrConflict) {
-		t.Fatalf("got %v, want a conflict", err)
-	}
-	state, err := l.Refresh(t.Context(), w.state, res)
-	must(t, err)
-	if state.Len() != 0 {
-		t.Fatalf("%d videos in a log made again", state.Len())
-	}
-	w.state = state
-	w.store(w.decide(in))
-	w.see(seen("a", "PARSE", 60))
-	if again := stored(t, l, "video.done.default.a")[0].Header.Get("Nats-Msg-Id"); again == first {
-		t.Error("an id was used again")
-	}
-}
-
 // eventually polls until a condition holds.
 func eventually(tb testing.TB, what string, holds func() bool) {
 	tb.Helper()

@@ -59,11 +59,19 @@ type Log struct {
 	metrics *logMetrics
 	flights chan struct{} // a slot for each batch under way
 
+	replicas   int
+	rebuilding sync.Mutex
+
 	mu    sync.Mutex
 	birth string
 	pages map[string]int // baseline pages stored, by source
 	tails map[string]*tail
 	top   uint64 // newest sequence that this process stored
+	seen  uint64 // newest sequence that it has read
+	// confirmed is when the birth mark was last looked at by Follow.
+	confirmed time.Time
+	// births are the birth marks of the logs that the sources' states are from.
+	births map[string]string
 	// foreign is the last message on a subject that is none of ours, by the subject as an append guards it.
 	foreign map[string]uint64
 }
@@ -82,14 +90,13 @@ func OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	}
 	l := &Log{
 		js: cfg.JetStream, names: cfg.Names, log: cfg.Logger, flights: make(chan struct{}, maxFlights), pages: make(map[string]int),
-		tails: make(map[string]*tail), foreign: make(map[string]uint64),
+		tails: make(map[string]*tail), foreign: make(map[string]uint64), births: make(map[string]string), replicas: max(1, cfg.Replicas),
 	}
-	replicas := max(1, cfg.Replicas)
 	var err error
-	if l.stream, err = openStream(ctx, l.js, l.streamConfig(replicas)); err != nil {
+	if l.stream, err = openStream(ctx, l.js, l.streamConfig(l.replicas)); err != nil {
 		return nil, err
 	}
-	if _, err = openStream(ctx, l.js, l.opsConfig(replicas)); err != nil {
+	if _, err = openStream(ctx, l.js, l.opsConfig(l.replicas)); err != nil {
 		return nil, err
 	}
 	if l.birth, err = l.readBirth(ctx); err != nil {
@@ -158,19 +165,18 @@ func (l *Log) writeBirth(ctx context.Context, last uint64) (won bool, err error)
 	return err == nil, err
 }
 
-// confirmBirth notices a log that was lost and made again by another process while this one was at work.
-func (l *Log) confirmBirth(ctx context.Context) error {
-	birth, err := l.readBirth(ctx)
+// confirmBirth returns the birth mark, and notices a log that was lost and made again by another process while this one was at
+// work. It returns ErrLost for one that has none any more.
+func (l *Log) confirmBirth(ctx context.Context) (string, error) {
+	birth, _, err := l.findBirth(ctx)
 	if err != nil {
-		return err
+		return "", fmt.Errorf("read the birth mark of %s: %w", l.names.Stream(), missed(err))
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if birth != l.birth {
-		l.log.Warn("the log was lost and made again, events get new ids", zap.String("stream", l.names.Stream()))
-		l.birth = birth
+	if birth == "" {
+		return "", fmt.Errorf("read the birth mark of %s: %w", l.names.Stream(), ErrLost)
 	}
-	return nil
+	l.renew(birth)
+	return birth, nil
 }
 
 // identity returns the birth mark.

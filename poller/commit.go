@@ -193,7 +193,8 @@ func (r *runner) away(err error) {
 	if r.holding.IsZero() {
 		r.holding = now
 	}
-	if times, worth := r.holds.seen("", now); worth {
+	r.stuck.Store(&err)
+	if times, worth := r.holds.seen(err.Error(), now); worth {
 		r.log.Warn("the log cannot be written, holding", zap.Error(err), zap.Int("times", times))
 	}
 }
@@ -205,6 +206,7 @@ func (r *runner) released() {
 	}
 	r.log.Info("the log is written again", zap.Duration("after", time.Since(r.holding)))
 	r.holding = time.Time{}
+	r.stuck.Store(nil)
 	r.holds.over()
 }
 

@@ -2,6 +2,7 @@ package poller_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -18,10 +19,16 @@ import (
 func TestAnEngineThatIsAwayHoldsTheSource(t *testing.T) {
 	onEveryVocabulary(t, simulator.Options{}, func(w *world) {
 		w.library("b:P", "a:P")
-		w.start()
+		r := w.start()
+		if err := r.poller.Holding(); err != nil {
+			t.Errorf("holding in health: %v", err)
+		}
 		w.log.set(func() { w.log.away = true })
 		w.is("a:R")
 		w.ticks(1)
+		if err := r.poller.Holding(); !errors.Is(err, errAway) {
+			t.Errorf("holding because of %v", err)
+		}
 		w.sim.ResetRequests()
 		w.pass(10 * time.Minute)
 		w.expectRequests("no use in asking", 0)
@@ -37,6 +44,26 @@ func TestAnEngineThatIsAwayHoldsTheSource(t *testing.T) {
 		}
 		if !slices.Contains(w.lines(zapcore.InfoLevel), "the log is written again") {
 			t.Error("nobody was told that the engine is back")
+		}
+		if err := r.poller.Holding(); err != nil {
+			t.Errorf("still holding: %v", err)
+		}
+	})
+}
+
+func TestAnotherErrorOfTheEngineIsLoggedAtOnce(t *testing.T) {
+	onEveryVocabulary(t, simulator.Options{}, func(w *world) {
+		w.library("a:P")
+		w.start()
+		reason := errors.New("no answer")
+		w.log.set(func() { w.log.onAppend = func(*diff.Result) error { return reason } })
+		w.is("a:R")
+		w.ticks(1)
+		before := len(w.lines(zapcore.WarnLevel))
+		w.log.set(func() { reason = errors.New("the disk is full") })
+		w.pass(10 * time.Second)
+		if n := len(w.lines(zapcore.WarnLevel)) - before; n != 1 {
+			t.Errorf("%d lines about the new error", n)
 		}
 	})
 }

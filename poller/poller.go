@@ -133,6 +133,17 @@ func (p *Poller) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
+// Holding returns why a source holds what it saw, because the log cannot be written or read; nil when none does. It is safe for
+// concurrent use.
+func (p *Poller) Holding() error {
+	for _, r := range p.runners {
+		if err := r.stuck.Load(); err != nil {
+			return fmt.Errorf("source %s: %w", r.Name, *err)
+		}
+	}
+	return nil
+}
+
 // Status is what a source is doing, for people.
 type Status struct {
 	Source     string

@@ -125,6 +125,7 @@ type runner struct {
 
 	throttles, reports, holds, clockSteps repeated
 	holding                               time.Time // since when the engine has been away
+	stuck                                 atomic.Pointer[error]
 }
 
 func (r *runner) policy() diff.Policy {

@@ -83,7 +83,25 @@ func (s *service) ready() []web.Check {
 	if !state.OK {
 		state.Detail = "not loaded yet"
 	}
-	return []web.Check{{Name: "engine", OK: up, Detail: engineDetail(up)}, state}
+	checks := []web.Check{{Name: "engine", OK: up, Detail: engineDetail(up)}, state}
+	if state.OK {
+		checks = append(checks, logCheck(s.poller.Holding()))
+	}
+	return checks
+}
+
+// logCheck is about events that wait because the log does not take them.
+func logCheck(err error) web.Check {
+	switch {
+	case err == nil:
+		return web.Check{Name: "log", OK: true}
+	case errors.Is(err, engine.ErrDiskFull):
+		return web.Check{Name: "log", Detail: "the disk is full: nothing is published until there is room"}
+	case errors.Is(err, engine.ErrUnwritable):
+		return web.Check{Name: "log", Detail: "the data directory cannot be written: nothing is published until it can"}
+	default:
+		return web.Check{Name: "log", Detail: "the log cannot be read or written: nothing is published until it can"}
+	}
 }
 
 // engineDetail says no more than a probe may know.
@@ -250,6 +268,14 @@ func (s *service) setUpDeliveries(ctx context.Context) error {
 	return s.insist(ctx, s.dispatcher.Prepare)
 }
 
+// remake makes the streams of deliveries again when the engine has lost everything.
+func (s *service) remake(ctx context.Context) error {
+	if s.dispatcher == nil {
+		return nil
+	}
+	return s.dispatcher.Remake(ctx)
+}
+
 func (s *service) setUpPolling(ctx context.Context, log *notify.Log) error {
 	list, err := sources(s.cfg)
 	if err != nil {
@@ -259,7 +285,7 @@ func (s *service) setUpPolling(ctx context.Context, log *notify.Log) error {
 		log.AddSource(src.Name)
 	}
 	s.poller, err = poller.New(poller.Config{
-		Sources: list, Store: store{log}, Reporter: reporter{log}, Logger: s.log.Named("poller"), Registerer: s.registry,
+		Sources: list, Store: newStore(log, s.remake, s.engine.Explain), Reporter: reporter{log}, Logger: s.log.Named("poller"), Registerer: s.registry,
 	})
 	if err != nil {
 		return err

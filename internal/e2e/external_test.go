@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -120,6 +121,58 @@ func TestExternalEngineRestart(t *testing.T) {
 	p.stop()
 	js := streams(t, connect(t, b.url()))
 	ledger{from.truth(), readLog(t, js), to.all(), readDead(t, js)}.check(t)
+}
+
+// Somebody deletes every stream under a running process, or empties the log. It makes the log again from what it remembers: what
+// was told is not told again, and what moves meanwhile and afterwards is told.
+func TestExternalLogIsLost(t *testing.T) {
+	t.Parallel()
+	for what, lose := range map[string]func(t *testing.T, js jetstream.JetStream){
+		"deleted": func(t *testing.T, js jetstream.JetStream) {
+			for name := range js.StreamNames(t.Context()).Name() {
+				must(t, js.DeleteStream(t.Context(), name))
+			}
+		},
+		"emptied": func(t *testing.T, js jetstream.JetStream) {
+			s, err := js.Stream(t.Context(), logStream)
+			must(t, err)
+			must(t, s.Purge(t.Context()))
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			rng := seeded(t)
+			from, to, b := newPlatform(t, simulator.WordsPlain(), 60, 12), newReceiver(t), newBroker(t)
+			b.start()
+			p := start(t, deliverTo(from.settings(), to).external(t, b))
+			p.mustBeReady()
+			p.mustHaveBaseline()
+			for range 4 {
+				from.finish(ending(rng))
+			}
+			p.eventually("what moved before", func() bool { return to.missing(from.truth()) == 0 })
+			lose(t, streams(t, connect(t, b.url())))
+			for from.finish(ending(rng)) {
+			}
+			p.eventually("what moved since", func() bool { return to.missing(from.truth()) == 0 })
+			p.mustBeReady()
+			p.eventually("a word about the events that are lost", func() bool {
+				return strings.Contains(p.stderr.String(), "cannot be had back")
+			})
+			p.stop()
+			seen := map[string]int{}
+			for _, a := range to.all() {
+				if a.taken() {
+					seen[a.Type+" of "+a.Data.VideoNo]++
+				}
+			}
+			for what, n := range seen {
+				if n > 1 {
+					t.Errorf("%s was told %d times", what, n)
+				}
+			}
+		})
+	}
 }
 
 // conflicts counts the appends of a process that came too late.

@@ -31,10 +31,11 @@ const (
 )
 
 type embedded struct {
-	server *server.Server
-	lock   *lock
-	addr   string
-	keeper *keeper // nil until the server serves
+	server  *server.Server
+	lock    *lock
+	addr    string
+	dataDir string
+	keeper  *keeper // nil until the server serves
 }
 
 func startEmbedded(cfg Config) (*embedded, *nats.Conn, error) {
@@ -46,7 +47,7 @@ func startEmbedded(cfg Config) (*embedded, *nats.Conn, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	e := &embedded{lock: l}
+	e := &embedded{lock: l, dataDir: cfg.DataDir}
 	nc, err := e.open(cfg, opts)
 	if err != nil {
 		e.stop()

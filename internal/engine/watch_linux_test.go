@@ -45,6 +45,10 @@ func TestAFullDiskEndsTheWatch(t *testing.T) {
 	if ok, _ := e.Ready(); ok {
 		t.Error("ready with a disk that is full")
 	}
+	cause := errors.New("atomic publish batch is incomplete")
+	if err := e.Explain(cause); !errors.Is(err, engine.ErrDiskFull) || !errors.Is(err, cause) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("explained as %v", err)
+	}
 	// What was acknowledged is there after the start that follows.
 	e.Close()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=20m"); err != nil {

@@ -209,6 +209,17 @@ func (d *Dispatcher) Prepare(ctx context.Context) error {
 	return nil
 }
 
+// Remake makes the dispatcher's own streams again where they were deleted while it runs. Its consumers it makes again by itself.
+func (d *Dispatcher) Remake(ctx context.Context) error {
+	js, names, replicas := d.config.JetStream, d.config.Names, d.config.Replicas
+	for _, want := range []jetstream.StreamConfig{deadStream(names, replicas), retryStream(names, replicas), healthStream(names, replicas)} {
+		if _, err := ensureStream(ctx, js, want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
 	consumer := d.config.Names.Consumer(l.target.Name)
 	for stream, filters := range d.wanted(l.target) {
