@@ -76,7 +76,7 @@ func (e *embedded) open(cfg Config, opts *server.Options) (*nats.Conn, error) {
 		nc.Close()
 		return nil, err
 	}
-	e.keeper = keep(e.server, cfg, found.witness)
+	e.keeper = keep(e.server, e.lock, cfg, found.witness)
 	return nc, nil
 }
 

@@ -26,6 +26,7 @@ const (
 // so that no append waits for it and it claims nothing that is not on disk.
 type keeper struct {
 	server  *server.Server
+	lock    *lock
 	dataDir string
 	log     *zap.Logger
 
@@ -39,9 +40,9 @@ type keeper struct {
 }
 
 // keep begins with what the store was found to hold.
-func keep(s *server.Server, cfg Config, from *witness) *keeper {
+func keep(s *server.Server, l *lock, cfg Config, from *witness) *keeper {
 	k := &keeper{
-		server: s, dataDir: cfg.DataDir, log: cfg.Logger, marks: *from, blocks: make(map[string]uint32),
+		server: s, lock: l, dataDir: cfg.DataDir, log: cfg.Logger, marks: *from, blocks: make(map[string]uint32),
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go k.run()
@@ -77,7 +78,7 @@ func (k *keeper) seal() {
 	streams, err := filestore.Streams(filepath.Join(k.dataDir, "jetstream"))
 	if err == nil {
 		k.marks.seal(streams)
-		err = k.marks.write(k.dataDir)
+		err = k.write(&k.marks)
 	}
 	if err != nil {
 		k.log.Warn("cannot write down what the log holds", zap.String("file", witnessFile), zap.Error(err))
@@ -152,11 +153,19 @@ func (k *keeper) record(marks map[string]streamMark) error {
 		}
 	}
 	next := witness{Streams: maps.Clone(marks)}
-	if err := next.write(k.dataDir); err != nil {
+	if err := k.write(&next); err != nil {
 		return err
 	}
 	k.marks = next
 	return nil
+}
+
+// write leaves a directory alone that has taken the place of ours.
+func (k *keeper) write(w *witness) error {
+	if err := k.lock.intact(); err != nil {
+		return err
+	}
+	return w.write(k.dataDir)
 }
 
 // syncMessages syncs the blocks that have been written to since the last time. The server does so too, but shows the messages

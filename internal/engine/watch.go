@@ -13,7 +13,8 @@ import (
 const watchEvery = time.Second
 
 // Watch returns an *Error when the embedded server can no longer write what it is given: the disk is full or broken. The
-// server never writes to that stream again, even when there is room, so the process has to start anew. For an external
+// server never writes to that stream again, even when there is room, so the process has to start anew. It also returns one when
+// the data directory was moved away or replaced: what is published goes into files that nobody will find. For an external
 // server, which somebody else looks after, Watch only waits for ctx. It returns nil when ctx ends.
 func (e *Engine) Watch(ctx context.Context) error {
 	if e.embedded == nil {
@@ -27,6 +28,12 @@ func (e *Engine) Watch(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		}
+		if err := e.embedded.lock.intact(); err != nil {
+			return &Error{
+				Setting: "VIDBELL_DATA_DIR", Problem: e.embedded.dataDir + " is not the directory that was opened any more", Err: err,
+				Hint: "stop vidbell before moving its directory, bring it back and start again",
+			}
 		}
 		if err := e.embedded.health(); err != nil {
 			return &Error{
