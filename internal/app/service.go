@@ -188,6 +188,7 @@ func (s *service) work(ctx context.Context, httpDone <-chan error) error {
 	defer stopDelivering()
 	delivered := background(deliverCtx, s.deliver)
 	watched := background(ctx, s.engine.Watch)
+	tended := background(ctx, tendMemory)
 
 	var first error
 	select {
@@ -203,7 +204,7 @@ func (s *service) work(ctx context.Context, httpDone <-chan error) error {
 	stop()
 	pollErr := drain(polled)
 	stopDelivering()
-	return errors.Join(first, pollErr, drain(watched), drain(delivered))
+	return errors.Join(first, pollErr, drain(watched), drain(tended), drain(delivered))
 }
 
 // background runs a part and closes its channel after its one result.
