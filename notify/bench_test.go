@@ -2,6 +2,8 @@ package notify
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -21,14 +23,18 @@ func fresh(first, n int) *diff.Result {
 	return res
 }
 
-// BenchmarkAppend stores events that are on disk when acknowledged. The ratio is to the same events, stored one by one with
-// the same headers, in the same run.
+// BenchmarkAppend stores events that are on disk when acknowledged. The ratios are to the same events, stored one by one with
+// the same headers, and to their bytes, written to a file at once and synced, in the same run.
 func BenchmarkAppend(b *testing.B) {
 	for _, n := range []int{1, 20, 200, 500, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			l := newLog(b)
+			dir := b.TempDir()
+			l := open(b, startEngine(b, dir))
+			file, err := os.Create(filepath.Join(dir, "bare"))
+			must(b, err)
+			defer file.Close()
 			first := 0
-			var single, batched time.Duration
+			var single, batched, bare time.Duration
 			for b.Loop() {
 				start := time.Now()
 				must(b, l.Append(b.Context(), source, fresh(first, n)))
@@ -36,6 +42,7 @@ func BenchmarkAppend(b *testing.B) {
 				first += n
 
 				b.StopTimer()
+				bare += writeBare(b, l, file, fresh(first, n))
 				alone := min(n, 100)
 				entries, _, err := l.entries(source, fresh(first, alone))
 				must(b, err)
@@ -51,10 +58,27 @@ func BenchmarkAppend(b *testing.B) {
 			}
 			b.ReportMetric(float64(n*b.N)/batched.Seconds(), "events/s")
 			b.ReportMetric(single.Seconds()/batched.Seconds(), "x-one-by-one")
+			b.ReportMetric(bare.Seconds()/batched.Seconds(), "x-bare-file")
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(float64(batched.Microseconds())/float64(b.N)/1000, "ms/append")
 		})
 	}
+}
+
+// writeBare puts the bytes of a result's messages into a file, and returns how long it took until they were on disk.
+func writeBare(b *testing.B, l *Log, file *os.File, res *diff.Result) time.Duration {
+	b.Helper()
+	entries, _, err := l.entries(source, res)
+	must(b, err)
+	var all []byte
+	for _, e := range entries {
+		all = append(all, e.msg.Data...)
+	}
+	start := time.Now()
+	_, err = file.Write(all)
+	must(b, err)
+	must(b, file.Sync())
+	return time.Since(start)
 }
 
 // BenchmarkLoad reads the state of a source with 100,000 videos.
