@@ -53,7 +53,7 @@ func (s *story) accepts(announced []string) bool {
 }
 
 // newPlatform serves a library of finished videos and of some in processing.
-func newPlatform(t *testing.T, words simulator.Words, finished, inFlight int) *platform {
+func newPlatform(t testing.TB, words simulator.Words, finished, inFlight int) *platform {
 	t.Helper()
 	return newPlatformOf(t, simulator.Options{Words: words}, finished, inFlight)
 }

@@ -67,7 +67,7 @@ func (s settings) secrets() []string {
 // process is one run of the binary. Whatever happens in a test, at its end the process is gone, and what it printed held
 // no secret and no sign of a crash.
 type process struct {
-	t        *testing.T
+	t        testing.TB
 	cmd      *exec.Cmd
 	settings settings
 	stdout   journal
@@ -76,7 +76,7 @@ type process struct {
 }
 
 // start runs the binary; without arguments it is the service.
-func start(t *testing.T, s settings, args ...string) *process {
+func start(t testing.TB, s settings, args ...string) *process {
 	t.Helper()
 	if runtime.GOOS == "windows" && len(args) == 0 {
 		t.Skip("the service is stopped by signals here")

@@ -49,7 +49,7 @@ func (a arrival) taken() bool { return a.answer/100 == 2 }
 // receiver is a webhook endpoint that does what the README asks of one: it verifies with the reference library over the raw
 // body. Anything that is not right about a request fails the test.
 type receiver struct {
-	t       *testing.T
+	t       testing.TB
 	secret  string
 	verify  *standardwebhooks.Webhook
 	address string
@@ -60,7 +60,7 @@ type receiver struct {
 	answer   func(arrival) int
 }
 
-func newReceiver(t *testing.T) *receiver {
+func newReceiver(t testing.TB) *receiver {
 	t.Helper()
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
