@@ -14,9 +14,9 @@ func TestGarbageThatMayPileUp(t *testing.T) {
 	}{
 		{"nothing is known before the first collection", 0, 100},
 		{"an idle process has Go's default", 4, 100},
-		{"up to as much as the least garbage it stays so", 32, 100},
-		{"between, the garbage stays the same", 48, 66},
-		{"a big library lets half of it pile up", 64, 50},
+		{"up to as much as the least garbage it stays so", 16, 100},
+		{"between, the garbage stays the same", 24, 66},
+		{"a big library lets half of it pile up", 32, 50},
 		{"a very big one too", 400, 50},
 	} {
 		t.Run(c.name, func(t *testing.T) {
