@@ -26,7 +26,7 @@ func fresh(first, n int) *diff.Result {
 // BenchmarkAppend stores events that are on disk when acknowledged. The ratios are to the same events, stored one by one with
 // the same headers, and to their bytes, written to a file at once and synced, in the same run.
 func BenchmarkAppend(b *testing.B) {
-	for _, n := range []int{1, 20, 200, 500, 1000} {
+	for _, n := range []int{1, 2, 5, 20, 200, 500, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			dir := b.TempDir()
 			l := open(b, startEngine(b, dir))
