@@ -40,7 +40,12 @@ func (r *runner) lookUpCost(videos int) int {
 }
 
 // setSize leaves room for a witness.
-func (r *runner) setSize() int { return max(1, r.set-1) }
+func (r *runner) setSize() int {
+	if r.set < maxSet && time.Since(r.shrunk) >= distrustFor {
+		r.set = maxSet
+	}
+	return max(1, r.set-1)
+}
 
 // lookUp asks for videos by id as far as the tick's budget reaches, takes in what is shown, and says which are not there.
 func (r *runner) lookUp(ctx context.Context, l lane, videos []string) (found, error) {
@@ -77,8 +82,7 @@ func (r *runner) lookUpSet(ctx context.Context, l lane, videos []string, f *foun
 		ids = append(ids, witness)
 	}
 	page, err := r.ask(ctx, l, memories.Query{VideoNos: ids, Size: len(ids)})
-	if refusesRequest(err) && len(ids) > minSet {
-		r.set = max(minSet, r.set/2) // perhaps there were too many
+	if refusesRequest(err) && r.shrinkSet(len(ids)) {
 		return 0, nil
 	}
 	if err != nil {
@@ -96,6 +100,16 @@ func (r *runner) lookUpSet(ctx context.Context, l lane, videos []string, f *foun
 		return len(videos), errors.Join(r.takeFound(ctx, page, videos, false, f), r.fails(ctx, filterVideoNos, witness))
 	}
 	return len(videos), r.takeFound(ctx, page, videos, r.isProved(filterVideoNos), f)
+}
+
+// shrinkSet asks for fewer ids at once, for a day, where perhaps there were too many. It reports false for a set so small that
+// rather the filter itself is refused: a smaller one was never honoured.
+func (r *runner) shrinkSet(ids int) bool {
+	if ids <= minSet && (ids <= 2 || !r.isProved(filterVideoNos)) {
+		return false
+	}
+	r.set, r.shrunk = ids/2, time.Now()
+	return true
 }
 
 // prove notes that a filter has shown what it should.

@@ -113,8 +113,9 @@ type runner struct {
 	mismatch     *Mismatch  // of that sweep
 	release      atomic.Bool
 
-	budget    int // requests by id or status that this tick may still make
-	set       int // ids to ask for at once
+	budget    int       // requests by id or status that this tick may still make
+	set       int       // ids to ask for at once
+	shrunk    time.Time // when that became fewer
 	witnesses []string
 	missed    map[string]diff.Time // videos that look-ups of this tick did not find, though they can be trusted
 	proved    map[filter]time.Time // when it last showed what it should
