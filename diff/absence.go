@@ -24,11 +24,13 @@ type absence struct {
 	misses uint8  // how many count; 0 is no absence
 }
 
-// Hold is what is held back: deletions that are so many that the listing is doubted first. The zero Hold is none.
+// Hold is what is held back: deletions and replacements that are so many that the listing is doubted first. The zero Hold is none.
 type Hold struct {
 	Videos  int  // how many are waiting
 	Agreed  int  // how many further complete sweeps have agreed about all of them
 	Emptied bool // the source lists none of its videos any more
+	// Replaced is how many of them are not gone, but show another creation time; what has agreed about those are sightings.
+	Replaced int
 }
 
 // tally counts videos by how many of their misses count.
@@ -87,6 +89,9 @@ func (r *reconciler) there(videoNo string, at Time) {
 
 // miss takes the misses of the cycle, those of earlier sweeps first. Before there is a baseline they say nothing.
 func (r *reconciler) miss(misses []Miss) {
+	for _, m := range misses {
+		r.res.latest = max(r.res.latest, m.At)
+	}
 	if r.baselineAt == 0 || len(misses) == 0 {
 		return
 	}
@@ -135,6 +140,9 @@ func (r *reconciler) and(a absence, m Miss) absence {
 
 // judge decides which videos are deleted.
 func (r *reconciler) judge(in Input) {
+	if in.Release && r.doubting {
+		r.releaseReplacements()
+	}
 	if r.tally.missed() == 0 && !r.holding {
 		return
 	}
@@ -150,8 +158,15 @@ func (r *reconciler) judge(in Input) {
 		r.deleteMissed(missesGone)
 	}
 	r.holding = r.holding && r.tally.candidates() > 0
+}
+
+// finishHold says what is held back by now.
+func (r *reconciler) finishHold() {
 	if r.holding {
 		r.res.Hold = r.tally.hold(r.live())
+	}
+	if r.doubting && r.replacing.waiting() > 0 {
+		r.res.Hold = r.replacing.with(r.res.Hold)
 	}
 }
 
@@ -162,8 +177,10 @@ func (r *reconciler) doubtful() bool {
 	if gone > 0 && live > 1 && r.tally.missed() == live {
 		return true
 	}
-	return gone > bulkVideos && gone*bulkShare > live
+	return tooMany(gone, live)
 }
+
+func tooMany(gone, of int) bool { return gone > bulkVideos && gone*bulkShare > of }
 
 // live is the number of videos that are not deleted by now.
 func (r *reconciler) live() int {
@@ -217,10 +234,14 @@ func (r *reconciler) delete(videoNo string) {
 
 // Hold returns what is held back now.
 func (s *State) Hold() Hold {
-	if !s.holding {
-		return Hold{}
+	var h Hold
+	if s.holding {
+		h = s.tally.hold(s.live())
 	}
-	return s.tally.hold(s.live())
+	if s.doubting {
+		h = s.replacing.with(h)
+	}
+	return h
 }
 
 // Unseen lists the live videos that a sweep did not show, and that did not change since before: what a complete sweep makes

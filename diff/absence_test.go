@@ -3,6 +3,7 @@ package diff
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -565,5 +566,98 @@ func TestASightingIsNotForgottenForWhatTheLogTells(t *testing.T) {
 func TestARecordFitsItsSize(t *testing.T) {
 	if size := unsafe.Sizeof(Record{}); size > 128 {
 		t.Errorf("a record takes %d bytes", size)
+	}
+}
+
+// crowd writes the videos a to n as a script does, with some creation time.
+func crowd(n int, created string) string {
+	var list []string
+	for i := range n {
+		list = append(list, fmt.Sprintf("%c:R%s", 'a'+rune(i), created))
+	}
+	return strings.Join(list, " ")
+}
+
+func TestReplacementsInBulk(t *testing.T) {
+	spaced := Policy{Confirm: scriptStep, Agree: 10 * time.Minute}
+	told := func(n int, videos string) string {
+		var events []string
+		for i := range n {
+			v := 'a' + rune(i)
+			events = append(events, fmt.Sprintf("v1 deleted(%c) replaced from done; v2 done(%c) replaced from deleted", v, v))
+		}
+		return strings.Join(events, "; ") + videos
+	}
+	others := crowd(20, "#other")
+	for _, c := range []struct {
+		name   string
+		policy Policy
+		text   string
+	}{
+		{"creation times that move by the same for many are no other videos", scriptPolicy, `
+			sweep [` + crowd(20, "") + ` z:P]
+			x3 sweep [` + crowd(20, "#new") + ` z:P]
+			restart
+			x3 sweep [` + crowd(20, "#new") + ` z:P]
+			x3 sweep [` + crowd(20, "") + ` z:P]
+			x3 sweep [` + crowd(20, "#old") + ` z:P]
+			x3 sweep [` + crowd(20, "#new") + ` z:P]
+			see [z:R#new] => v1 done(z) moved from processing took 4m
+			x2 see [` + crowd(20, "") + ` z:R]
+		`},
+		{"ten replaced videos are nothing special", scriptPolicy, `
+			sweep [` + crowd(10, "") + ` z:P]
+			see [` + crowd(10, "#other") + ` z:P]
+			see [` + crowd(10, "#other") + ` z:P] => ` + told(10, "") + `
+		`},
+		{"more are held back until three further sightings agree, apart", spaced, `
+			sweep [` + crowd(20, "") + ` z:P]
+			see [` + others + ` z:P] => held 20 of which replaced 20 agreed 0
+			see [` + others + ` z:P]
+			x39 see [` + others + ` z:P]
+			see [` + others + ` z:P] => held 20 of which replaced 20 agreed 1
+			+10m see [` + others + ` z:R] => v1 done(z) moved from processing took 20m30s; held 20 of which replaced 20 agreed 2
+			+10m see [` + others + `] => ` + told(20, "; held none") + `
+			x2 see [` + others + `]
+		`},
+		{"what is seen as it was is held back no longer", scriptPolicy, `
+			sweep [` + crowd(20, "") + ` z:P]
+			see [` + others + ` z:P] => held 20 of which replaced 20 agreed 0
+			see [` + crowd(12, "") + `] => held 8 of which replaced 8 agreed 0
+			see [` + crowd(20, "") + `] => held none
+			see [a:R#other]
+			see [a:R#other] => v1 deleted(a) replaced from done; v2 done(a) replaced from deleted
+		`},
+		{"one that is replaced while others are held back waits with them", scriptPolicy, `
+			sweep [` + crowd(20, "") + ` z:R]
+			see [` + others + ` z:R] => held 20 of which replaced 20 agreed 0
+			see [z:R#other] => held 21 of which replaced 21 agreed 0
+			see [z:R#other]
+		`},
+		{"many among the few that a page shows are many", scriptPolicy, `
+			sweep [` + crowd(20, "") + ` A0:R A1:R A2:R A3:R A4:R A5:R A6:R A7:R A8:R A9:R B0:R B1:R B2:R B3:R B4:R B5:R B6:R B7:R B8:R B9:R` +
+			` C0:R C1:R C2:R C3:R C4:R C5:R C6:R C7:R C8:R C9:R D0:R D1:R D2:R D3:R D4:R D5:R D6:R D7:R D8:R D9:R]
+			see [` + crowd(11, "#other") + `] => held 11 of which replaced 11 agreed 0
+			see [` + crowd(11, "#other") + `]
+		`},
+		{"the operator may believe them: they are told when they are seen next", spaced, `
+			sweep [` + crowd(20, "") + ` z:P]
+			see [` + others + ` z:P] => held 20 of which replaced 20 agreed 0
+			see [` + others + ` z:P]
+			release => held 20 of which replaced 20 agreed 3
+			see [` + others + ` z:P] => ` + told(20, "; held none") + `
+		`},
+		{"deletions and replacements are held back side by side", scriptPolicy, `
+			sweep [` + crowd(20, "") + `]
+			see [` + others + `] => held 20 of which replaced 20 agreed 0
+			walk [` + crowd(5, "#other") + `]
+			walk [` + crowd(5, "#other") + `] => held 35 of which replaced 20 agreed 0
+		`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, v := range vocabularies[:2] {
+				script{vocabulary: v, policy: c.policy, text: c.text}.run(t)
+			}
+		})
 	}
 }

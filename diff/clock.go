@@ -28,6 +28,9 @@ func (s *State) ClockSet(now Time) {
 	clear(s.overdue)
 	for no, p := range s.pending {
 		p.since = now
+		if p.last != 0 {
+			p.last = now
+		}
 		s.pending[no] = p
 	}
 	for no, a := range s.absences {

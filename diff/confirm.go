@@ -6,7 +6,12 @@ type pending struct {
 	target  Status // None stands for another creation time
 	created Time   // that creation time
 	since   Time
+	last    Time  // when the last sighting counted that agreed about a replacement held back
+	agreed  uint8 // how many did
 }
+
+// replaces reports whether the doubt is about another video under the id.
+func (p pending) replaces() bool { return p.target == None && p.created != 0 }
 
 // sameAs reports whether two observations say the same, at whatever times.
 func (p pending) sameAs(q pending) bool {
@@ -24,13 +29,15 @@ func (r *reconciler) confirm(o *Observation, says pending) (Time, bool) {
 	open, ok := r.open(o.VideoNo)
 	same := ok && open.sameAs(says)
 	if same && o.At > open.since && o.At.Since(open.since) >= r.policy.Confirm {
-		r.settle(o.VideoNo)
-		return open.since, true
+		if !says.replaces() || !r.doubting || r.agree(o, open) {
+			r.settle(o.VideoNo)
+			return open.since, true
+		}
 	}
 	r.res.Unconfirmed++
 	if !same {
 		says.since = o.At
-		r.res.pending[o.VideoNo] = says
+		r.setPending(o.VideoNo, says)
 	}
 	return 0, false
 }
@@ -53,6 +60,17 @@ func (r *reconciler) contradict(o *Observation) {
 
 func (r *reconciler) settle(videoNo string) {
 	if _, ok := r.open(videoNo); ok {
-		r.res.pending[videoNo] = pending{}
+		r.setPending(videoNo, pending{})
 	}
+}
+
+func (r *reconciler) setPending(videoNo string, p pending) {
+	old, _ := r.open(videoNo)
+	r.replacing.move(old, p)
+	r.res.pending[videoNo] = p
+}
+
+func (s *State) setPending(videoNo string, p pending) {
+	s.replacing.move(s.pending[videoNo], p)
+	setOrDelete(s.pending, videoNo, p, p != pending{})
 }

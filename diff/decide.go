@@ -19,7 +19,7 @@ func (r *reconciler) observe(o *Observation) {
 		r.res.Stale++
 	case rec.Status == Deleted:
 		r.begin(o, rec, ReasonReturned)
-	case anotherVideo(rec, o):
+	case r.anotherVideo(rec, o):
 		r.replace(o, rec)
 	case r.sameWord(rec, o.Raw, class):
 		r.stay(o, rec)
@@ -36,14 +36,6 @@ func (r *reconciler) reportUnknown(raw string) {
 	if !slices.Contains(r.res.UnknownWords, word) {
 		r.res.UnknownWords = append(r.res.UnknownWords, word)
 	}
-}
-
-// anotherVideo reports whether a live id shows another creation time, which means another video.
-func anotherVideo(rec *Record, o *Observation) bool {
-	if o.CreatedAt == rec.CreatedAt || o.CreatedAt == 0 || rec.CreatedAt == 0 {
-		return false
-	}
-	return !o.CreatedAt.near(rec.CreatedAt)
 }
 
 // sameWord reports whether a raw status says no more than the record: the same word, or another spelling of the status.

@@ -100,6 +100,14 @@
 // run, [State.ClockSet] makes doubts, stalls and misses wait anew, whichever way it was set. A clock that is behind when a video
 // is first seen is not noticed: its durations are too long when that is set right before a restart.
 //
+// Creation times that differ are looked at together. Where most of those that a cycle shows differ by the same, to the second, for
+// three videos or more of different ages, the platform's clock or time zone has moved and no video has: the difference is kept
+// ([Evidence].Shifts), and times before and after it mean the same from then on. Where more than ten videos, and more than a fifth of
+// those the cycle shows or of the live ones, differ otherwise, their replacement is held back ([Hold].Replaced): after the second
+// sighting each waits for three more that agree, each at least Policy.Agree after the one that counted before. While that lasts any
+// other replacement waits, too. A sighting with the recorded time ends a video's wait. [Input.Release] believes what waits; it
+// is told when it is seen next, for what it has become is not known before.
+//
 // # What is not promised
 //
 // Misses, holds, and the first of two observations that must agree are kept in memory only. A restart forgets them, and so does

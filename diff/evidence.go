@@ -25,6 +25,8 @@ type Evidence struct {
 	// Flipped is when a DONE ended the belief that PARSE means done, if that was after the baseline. What the baseline left in
 	// PARSE was taken for done until then, and starts no stall clock.
 	Flipped Time `json:"flipped,omitempty"`
+	// Shifts is not about words: it is by how much creation times have moved.
+	Shifts Shifts `json:"shifts,omitzero"`
 }
 
 func (e *Evidence) see(raw string, videoNo string, at Time) {
@@ -52,13 +54,14 @@ func (e Evidence) or(other Evidence) Evidence {
 	e.SawFail = cmp.Or(e.SawFail, other.SawFail)
 	e.SawOldParse = cmp.Or(e.SawOldParse, other.SawOldParse)
 	e.Flipped = cmp.Or(e.Flipped, other.Flipped)
+	e.Shifts = cmp.Or(e.Shifts, other.Shifts)
 	return e
 }
 
 // isOld reports whether an observed video is older than oldParse: by its creation time, or as long as we have known it.
-func isOld(rec *Record, o *Observation) bool {
+func (r *reconciler) isOld(rec *Record, o *Observation) bool {
 	if o.CreatedAt != 0 && o.At.Since(o.CreatedAt) > oldParse {
 		return true
 	}
-	return rec != nil && rec.Status != Deleted && !anotherVideo(rec, o) && o.At.Since(rec.FirstSeen) > oldParse
+	return rec != nil && rec.Status != Deleted && !r.anotherVideo(rec, o) && o.At.Since(rec.FirstSeen) > oldParse
 }

@@ -28,6 +28,8 @@ type model struct {
 	steady                               Time            // since when the clock was not set, as far as is known since the restart
 	wasSet                               bool            // it was set since the restart
 	bare                                 bool            // the baseline showed no video
+	shifts                               []Time          // by which creation times have moved, the latest last
+	doubting                             bool            // replacements are held back
 }
 
 // life is what the model knows of one id.
@@ -42,6 +44,8 @@ type life struct {
 	stalled               bool
 	real                  Time       // when it changed, if the event says later
 	trail                 []sighting // since the last change, in the order they were judged
+	agreed                int        // sightings beyond the second that agree about another video, while such are held back
+	agreedSince, agreedAt Time       // since when that is claimed, and when the last of them was
 	missed                []missed   // since the last change or sighting, sweep by sweep
 }
 
@@ -76,8 +80,9 @@ func (m *model) configure(rule string, done []string) {
 // restart forgets what is not stored.
 func (m *model) restart() {
 	m.latest, m.holding, m.shown, m.steady, m.wasSet = 0, false, map[string]Time{}, 0, false
+	m.doubting = false
 	for _, v := range m.videos {
-		v.trail, v.missed, v.real = nil, nil, 0
+		v.trail, v.missed, v.real, v.agreedSince = nil, nil, 0, 0
 	}
 }
 
@@ -88,10 +93,13 @@ func (m *model) clockSet(now Time) {
 		m.shown[id] = min(at, now/1000*1000)
 	}
 	for _, v := range m.videos {
-		claim, _, created := v.row()
+		claim, since, created := v.row()
 		v.trail = nil
 		if claim != "" {
 			v.trail = []sighting{{at: now, claims: claim, created: created}}
+			if v.agreedSince == since {
+				v.agreedSince, v.agreedAt = now, now
+			}
 		}
 		for i := range v.missed {
 			v.missed[i].At = now
@@ -114,7 +122,8 @@ func (m *model) delete(id string, at Time) {
 	if v := m.videos[id]; v != nil && v.now(m) != "deleted" {
 		v.announce("deleted", at)
 		v.working = 0
-		m.holding = m.holding && m.hold().Videos > 0
+		m.holding = m.holding && len(m.gone(2)) > 0
+		m.doubting = m.doubting && len(m.replaced()) > 0
 	}
 }
 
@@ -185,6 +194,7 @@ func (m *model) cycle(in Input) []string {
 	}
 	sightings := m.inOrder(in.Observations)
 	believed := m.parse()
+	m.compare(in.Observations)
 	m.baselined = m.baselineAt != 0 || in.SweepComplete != 0
 	for _, o := range in.Observations {
 		m.learn(o, believed)
@@ -217,7 +227,15 @@ func (m *model) cycle(in Input) []string {
 		m.miss(x)
 		m.latest = max(m.latest, x.At)
 	}
-	return append(events, m.judgeAbsence(in)...)
+	events = append(events, m.judgeAbsence(in)...)
+	for _, id := range m.replaced() {
+		if v := m.videos[id]; in.Release && m.doubting {
+			_, v.agreedSince, _ = v.row()
+			v.agreed, v.agreedAt = 3, m.latest
+		}
+	}
+	m.doubting = m.doubting && len(m.replaced()) > 0
+	return events
 }
 
 func bySweep(a, b Miss) int {
@@ -314,8 +332,96 @@ func (m *model) judgeAbsence(in Input) []string {
 	return events
 }
 
+// replaced lists the videos that are claimed to be others.
+func (m *model) replaced() []string {
+	var list []string
+	for id, v := range m.videos {
+		if claim, _, _ := v.row(); claim == "another video" {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+// compare looks at the creation times of known videos: most may have moved by the same, or too many otherwise.
+func (m *model) compare(obs []Observation) {
+	by := map[Time]map[string]Time{} // videos and their recorded times, by how far the new time is away
+	shown, other, waiting := 0, map[string]bool{}, map[string]bool{}
+	for _, o := range obs {
+		v := m.videos[o.VideoNo]
+		if v == nil || v.now(m) == "deleted" {
+			continue
+		}
+		shown++
+		if d := o.CreatedAt - v.created; m.another(o.CreatedAt, v.created) {
+			if by[d] == nil {
+				by[d] = map[string]Time{}
+			}
+			by[d][o.VideoNo] = v.created
+		}
+	}
+	pairs, shift := 0, Time(0)
+	for _, videos := range by {
+		pairs += len(videos)
+	}
+	for d := range by {
+		moments, alike := map[Time]bool{}, 0
+		for e, videos := range by {
+			if e < d || e-d >= 1000 {
+				continue
+			}
+			for _, was := range videos {
+				moments[was/1000] = true
+				alike++
+			}
+		}
+		if alike*2 > pairs && len(moments) >= 3 && (shift == 0 || d < shift) {
+			shift = d
+		}
+	}
+	if shift != 0 {
+		m.shifts = append(m.shifts, shift)
+		m.shifts = m.shifts[max(0, len(m.shifts)-4):]
+	}
+	for d, videos := range by {
+		for id, was := range videos {
+			if m.another(was+d, was) {
+				other[id], waiting[id] = true, true
+			}
+		}
+	}
+	for _, id := range m.replaced() {
+		waiting[id] = true
+	}
+	tooMany := func(n, of int) bool { return n > 10 && float64(n) > float64(of)*0.2 }
+	if len(other) > 0 && (tooMany(len(other), shown) || tooMany(len(waiting), m.live())) {
+		m.doubting = true
+	}
+}
+
 // hold is what is held back.
 func (m *model) hold() Hold {
+	h := m.heldBack()
+	if !m.doubting {
+		return h
+	}
+	agreed := 3
+	for _, id := range m.replaced() {
+		v, n := m.videos[id], 0
+		if _, since, _ := v.row(); v.agreedSince == since {
+			n = v.agreed
+		}
+		agreed = min(agreed, n)
+	}
+	if h.Videos > 0 {
+		agreed = min(agreed, h.Agreed)
+	}
+	h.Replaced = len(m.replaced())
+	h.Videos, h.Agreed = h.Videos+h.Replaced, agreed
+	return h
+}
+
+func (m *model) heldBack() Hold {
 	if !m.holding || len(m.gone(2)) == 0 {
 		return Hold{}
 	}
@@ -344,16 +450,22 @@ func (m *model) learn(o Observation, believed string) {
 
 func (m *model) isOld(o Observation) bool {
 	birthdays := []Time{o.CreatedAt}
-	if v := m.videos[o.VideoNo]; v != nil && v.now(m) != "deleted" && !another(o.CreatedAt, v.created) {
+	if v := m.videos[o.VideoNo]; v != nil && v.now(m) != "deleted" && !m.another(o.CreatedAt, v.created) {
 		birthdays = append(birthdays, v.first)
 	}
 	return slices.ContainsFunc(birthdays, func(b Time) bool { return b != 0 && o.At-b > 24*60*60*1000 })
 }
 
-// another reports whether two creation times, both known, are a second or more apart.
-func another(a, b Time) bool {
-	return a != 0 && b != 0 && (a-b >= 1000 || b-a >= 1000)
+// another reports whether two creation times, both known, are a second or more apart, and not by what they are known to have
+// moved.
+func (m *model) another(a, b Time) bool {
+	if a == 0 || b == 0 || !apart(a, b) {
+		return false
+	}
+	return !slices.ContainsFunc(m.shifts, func(by Time) bool { return !apart(a, b+by) || !apart(b, a+by) })
 }
+
+func apart(a, b Time) bool { return a-b >= 1000 || b-a >= 1000 }
 
 // inOrder sorts by time, then id; of several sightings in one answer the furthest is left.
 func (m *model) inOrder(obs []Observation) []Observation {
@@ -395,8 +507,8 @@ func (m *model) judge(o Observation) []string {
 		return nil
 	case v.now(m) == "deleted":
 		return m.startOver(o, "returned")
-	case another(o.CreatedAt, v.created):
-		if _, ok := m.confirms(v, o, "another video"); !ok {
+	case m.another(o.CreatedAt, v.created):
+		if since, ok := m.confirms(v, o, "another video"); !ok || m.doubting && !v.agrees(m, o, since) {
 			return nil
 		}
 		from, took := v.now(m), v.took(m, o.At)
@@ -558,7 +670,7 @@ func between(from, to Time) string {
 // row is what the sightings so far claim that is not believed yet, and since when.
 func (v *life) row() (claim string, since, created Time) {
 	for _, s := range v.trail {
-		another := claim == "another video" && another(s.created, created)
+		another := claim == "another video" && apart(s.created, created)
 		switch {
 		case s.claims == "" && (claim == "" || s.at < since || claim == "another video" && s.mute):
 		case s.claims == "":
@@ -578,6 +690,19 @@ func (m *model) confirms(v *life, o Observation, claim string) (Time, bool) {
 	v.trail = append(v.trail, sighting{at: o.At, claims: claim, created: o.CreatedAt})
 	_, since, _ := v.row()
 	return since, o.At > since && time.Duration(o.At-since)*time.Millisecond >= m.policy.Confirm
+}
+
+// agrees counts a sighting that agrees about another video while such are held back: three, apart, beyond the second.
+func (v *life) agrees(m *model, o Observation, since Time) bool {
+	switch {
+	case v.agreedSince == since && v.agreed >= 3: // the operator said so
+		return o.At > v.agreedAt
+	case v.agreedSince != since:
+		v.agreedSince, v.agreed, v.agreedAt = since, 0, o.At
+	case o.At > v.agreedAt && time.Duration(o.At-v.agreedAt)*time.Millisecond >= m.policy.Agree:
+		v.agreed, v.agreedAt = v.agreed+1, o.At
+	}
+	return v.agreed >= 3
 }
 
 // maybeStall judges a sighting that still shows the video working.

@@ -63,7 +63,8 @@ func run(t tb, c chooser) {
 		[]string{"UNPARSE", "PARSE", "DONE", "FAILED", "FAIL", "fail", " parse", "PENDING", "", "WAITING", "waiting", "ERROR", "THINKING"},
 	)
 	l := &aLife{t: t, c: c, words: vocabulary, now: scriptStart, src: newSource(t, DefaultWords(), policy), model: newModel(policy)}
-	if c.choose(16, "in a crowd") == 1 {
+	l.shift = func(int) Time { return 0 }
+	if c.choose(8, "in a crowd") == 1 {
 		l.gather(pick(c, "crowd", 11, 14, 53))
 	}
 	steps := 1 + c.choose(maxSteps, "steps")
@@ -83,7 +84,8 @@ type aLife struct {
 	now   Time
 	src   *source
 	model *model
-	crowd []string // videos that come and go together
+	crowd []string         // videos that come and go together
+	shift func(i int) Time // when the videos of the crowd are said to be created
 	sweep uint32
 
 	reworded bool // the operator's lists of words changed
@@ -91,6 +93,7 @@ type aLife struct {
 
 // gather makes a crowd.
 func (l *aLife) gather(n int) {
+	l.shift = l.crowdTimes()
 	for i := range n {
 		l.crowd = append(l.crowd, fmt.Sprintf("m%02d", i))
 	}
@@ -100,14 +103,31 @@ func (l *aLife) gather(n int) {
 func (l *aLife) listed(videos []string) []Observation {
 	var obs []Observation
 	for _, no := range videos {
-		obs = append(obs, Observation{VideoNo: no, Raw: "FAILED", At: l.now})
+		i := slices.Index(l.crowd, no)
+		obs = append(obs, Observation{VideoNo: no, Raw: "FAILED", At: l.now, CreatedAt: l.shift(i)})
 	}
 	return obs
 }
 
+// crowdTimes are the creation times of a crowd: none, as uploaded, moved by hours, or of other videos.
+func (l *aLife) crowdTimes() func(i int) Time {
+	base := scriptStart - Time((100 * time.Hour).Milliseconds())
+	switch l.c.choose(6, "times of the crowd") {
+	case 0:
+		return func(int) Time { return 0 }
+	case 1:
+		return func(i int) Time { return base + Time(i)*60_000 + Time((8 * time.Hour).Milliseconds()) }
+	case 2:
+		return func(i int) Time { return base + Time(i*i+1)*61_000 }
+	case 3:
+		return func(int) Time { return base + Time((50 * time.Hour).Milliseconds()) }
+	}
+	return func(i int) Time { return base + Time(i)*60_000 }
+}
+
 func (l *aLife) step() {
 	l.t.Helper()
-	switch l.c.choose(18, "step") {
+	switch l.c.choose(20, "step") {
 	case 0:
 		l.src.restart(l.src.words)
 		l.model.restart()
@@ -121,6 +141,12 @@ func (l *aLife) step() {
 		l.cycle(l.judgement())
 	case 8:
 		l.cycle(Input{Release: true})
+	case 10:
+		l.shift = l.crowdTimes()
+		fallthrough
+	case 11:
+		l.now += Time(pick(l.c, "step of time", time.Minute, 10*time.Minute).Milliseconds())
+		l.cycle(Input{Observations: l.listed(l.crowd[:pick(l.c, "crowd", len(l.crowd), len(l.crowd), min(12, len(l.crowd)))])})
 	case 9:
 		l.setClock()
 	default:
@@ -234,7 +260,7 @@ func (l *aLife) settle() {
 	}
 	for range 3 {
 		l.now += Time(scriptStep.Milliseconds())
-		in := Input{SweepComplete: l.now}
+		in := Input{SweepComplete: l.now, Release: true} // what is held back is believed
 		for _, o := range final {
 			o.At = l.now
 			in.Observations = append(in.Observations, o)

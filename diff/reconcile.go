@@ -14,7 +14,7 @@ func Reconcile(s *State, in Input, p Policy) *Result {
 	in = in.present()
 	r := &reconciler{
 		state: s, policy: p, present: in.Now, horizon: horizon(in.Now), evidence: s.Evidence, baselineAt: cmp.Or(s.BaselineAt, in.SweepComplete),
-		tally: s.tally, holding: s.holding,
+		tally: s.tally, holding: s.holding, replacing: s.replacing, doubting: s.doubting,
 		res: &Result{
 			sweep: in.Sweep, present: in.Now, records: map[string]*Record{}, pending: map[string]pending{}, overdue: map[string]Time{}, behind: map[string]Time{},
 		},
@@ -22,6 +22,8 @@ func Reconcile(s *State, in Input, p Policy) *Result {
 	}
 	moving := r.scan(in)
 	r.settleEvidence()
+	r.settleShift()
+	r.doubtReplacements()
 	moving = r.reconsider(in.Observations, moving)
 	r.sort(in.Observations, moving)
 	for k, i := range moving {
@@ -56,6 +58,10 @@ type reconciler struct {
 	notes      map[string]bool // videos whose words moved while their status stayed
 	tally      tally           // of the absences by now
 	holding    bool            // deletions are held back by now
+	differ     []differing     // live videos that this cycle shows with another creation time
+	shownLive  int             // observations of live videos
+	replacing  replacements    // by now
+	doubting   bool            // replacements are held back by now
 }
 
 // scan marks the sightings, collects evidence, and returns the positions of the observations that need a decision.
@@ -69,6 +75,7 @@ func (r *reconciler) scan(in Input) []int {
 			r.state.mark(rec, in.Sweep)
 			rec.show(o.At)
 			r.there(o.VideoNo, o.At)
+			r.compare(rec, o)
 			if r.state.statusOf(rec).inFlight() {
 				r.res.InFlight++
 			}
@@ -78,7 +85,7 @@ func (r *reconciler) scan(in Input) []int {
 		}
 		moving = append(moving, i)
 		r.told.see(o.Raw, o.VideoNo, o.At)
-		if r.state.wantsAge && r.state.words.Class(o.Raw) == WordParse && isOld(rec, o) {
+		if r.state.wantsAge && r.state.words.Class(o.Raw) == WordParse && r.isOld(rec, o) {
 			r.told.SawOldParse.first(o.VideoNo, o.At)
 		}
 	}
@@ -87,7 +94,7 @@ func (r *reconciler) scan(in Input) []int {
 
 // unmoved is the hot path: the observation says what is recorded, and no decision about the video is pending.
 func (r *reconciler) unmoved(rec *Record, o *Observation) bool {
-	if o.Raw != rec.Raw || rec.Status == Deleted || anotherVideo(rec, o) {
+	if o.Raw != rec.Raw || rec.Status == Deleted || r.anotherVideo(rec, o) {
 		return false
 	}
 	if len(r.state.pending) > 0 {
@@ -95,7 +102,7 @@ func (r *reconciler) unmoved(rec *Record, o *Observation) bool {
 			return false
 		}
 	}
-	if rec.class == WordParse && r.state.wantsAge && isOld(rec, o) {
+	if rec.class == WordParse && r.state.wantsAge && r.isOld(rec, o) {
 		return false
 	}
 	if r.state.statusOf(rec).Settled() {
@@ -179,9 +186,7 @@ func (r *reconciler) now(rec *Record) Status { return r.meaning.statusOf(rec) }
 func (r *reconciler) finish(in Input) {
 	r.finishLearned()
 	r.finishNotes()
-	for _, m := range in.Misses {
-		r.res.latest = max(r.res.latest, m.At)
-	}
+	r.finishHold()
 	filters := r.state.Filters
 	if in.Filters != nil {
 		filters = *in.Filters

@@ -25,7 +25,7 @@ import (
 // announced, nothing stands for none.
 //
 // A video is its id, a word (P, R and F of the vocabulary, any other literally), and if need be why it failed, the name of its
-// creation time (one hour before the script begins, or: #old two days, #new half an hour, #none unknown), and when it was
+// creation time (one hour before the script begins, or: #old two days, #new half an hour, #other of other videos, #none unknown), and when it was
 // observed if that was not when the line says.
 //
 // "restart [auto|done|processing]" rebuilds the state from the log, with that rule for PARSE, "words DONE,READY" with that list of words for done. "gone a" is a confirmed deletion. "clock -2h"
@@ -202,6 +202,8 @@ func describeHold(h Hold) string {
 	switch {
 	case h == Hold{}:
 		return "held none"
+	case h.Replaced > 0:
+		return fmt.Sprintf("held %d of which replaced %d agreed %d", h.Videos, h.Replaced, h.Agreed)
 	case h.Emptied:
 		return fmt.Sprintf("held all %d agreed %d", h.Videos, h.Agreed)
 	}
@@ -240,7 +242,7 @@ func (s *script) word(w string) string {
 // created ages videos by their ids: a is older than b.
 func (s *script) created(t *testing.T, video, name string) Time {
 	t.Helper()
-	age := map[string]time.Duration{"": time.Hour, "old": 48 * time.Hour, "new": 30 * time.Minute, "none": 0}
+	age := map[string]time.Duration{"": time.Hour, "old": 48 * time.Hour, "new": 30 * time.Minute, "other": 20 * time.Minute, "none": 0}
 	ago, ok := age[name]
 	if !ok {
 		t.Fatalf("no creation time %q", name)
@@ -248,7 +250,11 @@ func (s *script) created(t *testing.T, video, name string) Time {
 	if ago == 0 {
 		return 0
 	}
-	return scriptStart - Time(ago.Milliseconds()) + Time(video[0]-'a')*1000
+	nth := Time(video[0] - 'a')
+	if name == "other" { // than any that differs by the same for two videos
+		nth *= nth * 7
+	}
+	return scriptStart - Time(ago.Milliseconds()) + nth*1000
 }
 
 func duration(t *testing.T, s string) time.Duration {

@@ -73,7 +73,7 @@ func (s *source) cycle(in Input) []Change {
 		maps.DeleteFunc(want, func(no string, _ Record) bool { _, ok := got[no]; return !ok })
 		s.same(fmt.Sprintf("the records after a crash behind entry %d", k), got, want)
 	}
-	if !before.Holding {
+	if !before.Holding || !before.Doubting {
 		in.Release = false // it is about what was held back when it was said
 	}
 	s.checkAgain(in)
@@ -263,7 +263,7 @@ func (s *source) tearApart(in Input, res *Result) []map[string]Record {
 			if c.At > horizon(in.Now) { // under a clock that went back, what was observed before the crash cannot come again
 				doubted[c.VideoNo] = true
 			}
-			delete(state.pending, c.VideoNo)
+			state.setPending(c.VideoNo, pending{})
 			delete(state.overdue, c.VideoNo)
 			state.setAbsence(c.VideoNo, absence{})
 		}
@@ -288,6 +288,7 @@ func (s *source) carry(state *State) {
 	state.steady, state.wasSet, state.present = s.state.steady, s.state.wasSet, s.state.present
 	state.behind = maps.Clone(s.state.behind)
 	state.latest, state.pending, state.overdue = s.state.latest, maps.Clone(s.state.pending), maps.Clone(s.state.overdue)
+	state.replacing, state.doubting = s.state.replacing, s.state.doubting
 	state.absences, state.tally, state.holding = maps.Clone(s.state.absences), s.state.tally, s.state.holding
 	for no, r := range state.videos {
 		if old := s.state.videos[no]; old != nil {
@@ -420,6 +421,8 @@ type snapshot struct {
 	Filters          Filters
 	Absences         map[string]absence
 	Holding          bool
+	Doubting         bool
+	Replacing        replacements
 }
 
 func snap(s *State) snapshot {
@@ -427,13 +430,15 @@ func snap(s *State) snapshot {
 		EmptyAtFirst: s.EmptyAtFirst,
 		BaselineAt:   s.BaselineAt, Evidence: s.Evidence, Stored: s.stored, Videos: records(s), Latest: s.latest, Pending: maps.Clone(s.pending),
 		Overdue: maps.Clone(s.overdue), Strange: maps.Clone(s.strange), Counts: s.counts, Meaning: s.meaning, WantsAge: s.wantsAge,
-		Filters: s.Filters, Absences: maps.Clone(s.absences), Holding: s.holding,
+		Filters: s.Filters, Absences: maps.Clone(s.absences), Holding: s.holding, Doubting: s.doubting,
+		Replacing: s.replacing,
 	}
 }
 
 // lasting is the part of a snapshot that survives a restart.
 func (s snapshot) lasting() snapshot {
 	s.Latest, s.Pending, s.Overdue, s.Strange, s.Absences, s.Holding = 0, nil, nil, nil, nil, false
+	s.Doubting, s.Replacing = false, replacements{}
 	return s
 }
 

@@ -91,22 +91,24 @@ type State struct {
 	meaning  meanings // under Evidence
 	wantsAge bool     // an old video in PARSE would tell something new
 
-	videos   map[string]*Record
-	pending  map[string]pending
-	latest   Time                // start of the latest request that showed or missed something; in memory only
-	steady   Time                // since when the clock is known to go evenly: the first input, or when it was set; in memory only
-	wasSet   bool                // the clock was set since the first input
-	present  Time                // of the last input
-	overdue  map[string]Time     // first observation that made a stall due; in memory only
-	behind   map[string]Time     // when a video moved that is recorded to have moved later; in memory only
-	strange  map[string]struct{} // unknown words reported
-	absences map[string]absence  // of live videos; in memory only
-	tally    tally               // of absences
-	holding  bool                // deletions are held back
-	counts   [len(statusNames)]int
-	sweep    uint32
-	seen     int // videos that the sweep showed
-	shown    int // those of them that are live
+	videos    map[string]*Record
+	pending   map[string]pending
+	replacing replacements        // of them
+	doubting  bool                // replacements are held back
+	latest    Time                // start of the latest request that showed or missed something; in memory only
+	steady    Time                // since when the clock is known to go evenly: the first input, or when it was set; in memory only
+	wasSet    bool                // the clock was set since the first input
+	present   Time                // of the last input
+	overdue   map[string]Time     // first observation that made a stall due; in memory only
+	behind    map[string]Time     // when a video moved that is recorded to have moved later; in memory only
+	strange   map[string]struct{} // unknown words reported
+	absences  map[string]absence  // of live videos; in memory only
+	tally     tally               // of absences
+	holding   bool                // deletions are held back
+	counts    [len(statusNames)]int
+	sweep     uint32
+	seen      int // videos that the sweep showed
+	shown     int // those of them that are live
 }
 
 // NewState returns the state of a source that never ran.
@@ -128,7 +130,8 @@ func (s *State) Put(videoNo string, r Record) {
 	var told Evidence
 	told.see(r.Raw, videoNo, max(r.ChangedAt, r.NotedAt, 1))
 	s.setEvidence(s.Evidence.or(told))
-	delete(s.pending, videoNo)
+	s.setPending(videoNo, pending{})
+	s.doubting = s.doubting && s.replacing.waiting() > 0
 	delete(s.overdue, videoNo)
 	delete(s.behind, videoNo)
 	s.returned(videoNo)
@@ -262,7 +265,7 @@ func (s *State) Apply(res *Result) {
 		s.steady = res.present
 	}
 	for no, p := range res.pending {
-		setOrDelete(s.pending, no, p, p != pending{})
+		s.setPending(no, p)
 	}
 	for no, first := range res.overdue {
 		setOrDelete(s.overdue, no, first, first != 0)
@@ -270,7 +273,7 @@ func (s *State) Apply(res *Result) {
 	for no, a := range res.absences {
 		s.setAbsence(no, a)
 	}
-	s.holding = res.Hold.Videos > 0
+	s.holding, s.doubting = res.Hold.Videos > res.Hold.Replaced, res.Hold.Replaced > 0
 	for _, word := range res.UnknownWords {
 		s.strange[word] = struct{}{}
 	}

@@ -22,7 +22,7 @@ type judgement struct {
 }
 
 // inBulk reports whether many videos seem to be gone at once: then sweeps count once a sweep interval, and ask no more often.
-func (r *runner) inBulk() bool { return r.held.Videos > 0 || r.health.emptied() }
+func (r *runner) inBulk() bool { return r.held.Videos > r.held.Replaced || r.health.emptied() }
 
 // suspect begins a judgement on what a complete sweep did not show. While an earlier one is under way the videos are judged
 // by the sweep after.
@@ -70,7 +70,7 @@ func (r *runner) judgeLane(ctx context.Context) (changed bool, err error) {
 	}
 	j.unasked()
 	r.judging = nil
-	if len(j.misses) == 0 && r.held.Videos == 0 {
+	if len(j.misses) == 0 && r.held.Videos == r.held.Replaced {
 		return changed, nil
 	}
 	res, err := r.commit(ctx, diff.Input{Misses: j.misses, Judged: j.sweep})
@@ -129,7 +129,7 @@ func (r *runner) canLookUp() bool { return r.honours(filterVideoNos) || r.honour
 var ErrNothingHeld = errors.New("no deletion is held back")
 
 // Release says that the operator believes the deletions held back at a source; they are told with its next tick, which comes at
-// once. It returns ErrNothingHeld where there are none, and an error where there is no such source. It is safe for concurrent
+// once. Replacements held back are told as the videos are seen next. It returns ErrNothingHeld where there are none, and an error where there is no such source. It is safe for concurrent
 // use.
 func (p *Poller) Release(source string) error {
 	i := slices.IndexFunc(p.runners, func(r *runner) bool { return r.Name == source })
@@ -156,19 +156,23 @@ func (r *runner) releaseHeld(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.log.Info("deletions held back are told, as the operator wishes", zap.Int("videos", len(res.Changes)))
+	r.log.Info("what is held back is told, as the operator wishes", zap.Int("deletions", len(res.Changes)),
+		zap.Int("replacements_to_be_seen", res.Hold.Replaced))
 	r.hold(res.Hold)
 	return nil
 }
 
 // hold takes over what deletions are held back.
 func (r *runner) hold(h diff.Hold) {
-	if h.Videos > 0 && r.held.Videos == 0 {
-		r.log.Warn("many videos are gone at once, holding their deletion back", zap.Int("videos", h.Videos))
+	if h.Videos > h.Replaced && r.held.Videos == r.held.Replaced {
+		r.log.Warn("many videos are gone at once, holding their deletion back", zap.Int("videos", h.Videos-h.Replaced))
+	}
+	if h.Replaced > 0 && r.held.Replaced == 0 {
+		r.log.Warn("many videos show another creation time at once, holding their replacement back", zap.Int("videos", h.Replaced))
 	}
 	if h.Videos == 0 && r.held.Videos > 0 {
-		r.log.Info("no deletion is held back any more")
+		r.log.Info("nothing is held back any more")
 	}
 	r.held = h
-	r.health.holds(h.Videos)
+	r.health.holds(h)
 }

@@ -171,6 +171,9 @@ func (r *runner) applied(in diff.Input, res *diff.Result) {
 	}
 	r.flight.took(r.state, in, res)
 	r.tellSkew(res.Skewed)
+	if h := r.state.Hold(); h.Replaced != r.held.Replaced {
+		r.hold(h)
+	}
 	r.released()
 	now := time.Now()
 	for _, c := range res.Changes {

@@ -52,7 +52,7 @@
 //
 // What a complete sweep did not show, though it was known before, is suspected: it is looked up in the same tick, as far as
 // the quota for look-ups reaches, and package diff decides when all suspects of the sweep are. Two misses in two sweeps are a
-// deletion; many at once are held back, the source is degraded (mass_deletion), and sweeps are judged once a sweep interval,
+// deletion; many at once are held back, the source is degraded (mass_deletion, which also stands for many videos replaced at once), and sweeps are judged once a sweep interval,
 // until three more agree or the operator says so ([Poller.Release]). Where no look-up is honoured, a sweep that saw as many
 // videos as the platform counts stands for one, if the next counts the same.
 //
@@ -63,8 +63,8 @@
 // that shows fewer is walked again, up to [Source.BaselineRetries] walks, and then believed. What came while it walked may be
 // missed by it, and is news afterwards. An empty listing must be confirmed by a second one a poll interval later before it
 // counts as the baseline: else one false empty answer at the very first poll would turn a whole library into news. Where
-// something speaks against it, a total count above 0 or videos known from an earlier walk, it must last ten poll intervals. Where all that was a lie, what was there long before is learnt late and is no news (package
-// diff).
+// something speaks against it, a total count above 0 or videos known from an earlier walk, it must last ten poll intervals.
+// Where all that was a lie, what was there long before is learnt late and is no news (package diff).
 //
 // # Quota
 //

@@ -19,7 +19,7 @@ type Reason string
 const (
 	ReasonCountMismatch Reason = "count_mismatch" // three sweeps in a row disagree with the platform's total count
 	ReasonEmpty         Reason = "empty"          // nothing is listed, though videos are known or a day has gone by
-	ReasonDeletions     Reason = "mass_deletion"  // many videos are gone at once; their deletion is held back
+	ReasonDeletions     Reason = "mass_deletion"  // many videos are gone or replaced at once; that is held back
 	ReasonListing       Reason = "listing"        // pages arrive but make no whole: repeated, endless, another than asked for
 )
 
@@ -66,7 +66,7 @@ type health struct {
 	doubts     int  // sweeps in a row that were doubtful
 	doubt      Reason
 	doubtSince time.Time
-	held       int // deletions held back
+	held       diff.Hold // what is held back
 	heldSince  time.Time
 	bare       time.Time // since when a source that never showed a video is watched; zero for others
 
@@ -115,12 +115,25 @@ func (h *health) trust() { h.doubts, h.doubt = 0, "" }
 // emptied reports whether the listing has been empty for long, though videos are known.
 func (h *health) emptied() bool { return h.doubt == ReasonEmpty && h.doubts >= doubtsAfter }
 
-// holds notes how many deletions are held back.
-func (h *health) holds(videos int) {
-	if h.held == 0 {
+// holds notes what is held back.
+func (h *health) holds(held diff.Hold) {
+	if h.held.Videos == 0 {
 		h.heldSince = time.Now()
 	}
-	h.held = videos
+	h.held = held
+}
+
+// holdText says what is held back, for people.
+func holdText(h diff.Hold) string {
+	gone := h.Videos - h.Replaced
+	switch {
+	case h.Replaced == 0:
+		return fmt.Sprintf("%d videos are gone at once, their deletion is held back", gone)
+	case gone == 0:
+		return fmt.Sprintf("%d videos show another creation time at once, their replacement is held back", h.Replaced)
+	}
+	return fmt.Sprintf("%d videos are gone at once and %d show another creation time, their deletion and replacement is held back",
+		gone, h.Replaced)
 }
 
 // shown notes a listing that was not empty.
@@ -146,11 +159,8 @@ func (h *health) verdict() Report {
 		return Report{Reason: h.reason, Detail: h.detail, Since: diff.TimeOf(h.since)}
 	case h.doubts >= doubtsAfter:
 		return Report{Reason: h.doubt, Detail: doubtText(h.doubt), Since: diff.TimeOf(h.doubtSince)}
-	case h.held > 0:
-		return Report{
-			Reason: ReasonDeletions, Detail: fmt.Sprintf("%d videos are gone at once, their deletion is held back", h.held),
-			Since: diff.TimeOf(h.heldSince),
-		}
+	case h.held.Videos > 0:
+		return Report{Reason: ReasonDeletions, Detail: holdText(h.held), Since: diff.TimeOf(h.heldSince)}
 	case !h.bare.IsZero() && time.Since(h.bare) >= bareFor:
 		return Report{
 			Reason: ReasonEmpty, Detail: "no video was ever listed here; if there should be some, check the name of the namespace",
@@ -187,7 +197,7 @@ func (h *health) news() (Report, bool) {
 func (h *health) disproved(told Reason) bool {
 	switch told {
 	case ReasonDeletions:
-		return h.judged && h.held == 0
+		return h.judged && h.held.Videos == 0
 	case ReasonCountMismatch:
 		return h.judged && h.doubts == 0
 	case ReasonEmpty:

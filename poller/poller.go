@@ -164,7 +164,7 @@ type Status struct {
 	SweepPages  int                    // about how many it will have
 	LastSweep   time.Time              // when the last complete sweep ended
 	Mismatch    *Mismatch              // of that sweep; nil when it saw as many videos as the platform counts
-	Held        diff.Hold              // deletions held back
+	Held        diff.Hold              // deletions and replacements held back
 	Suspects    int                    // videos that a sweep did not show and that wait to be looked up
 	Filters     map[string]FilterState // of video_nos, status, video_no
 	NewestFirst bool

@@ -156,3 +156,58 @@ func TestAnEmptySuccessAtTheFirstStartMakesNoNewsOfAnOldLibrary(t *testing.T) {
 		})
 	}
 }
+
+// recreate uploads a library again under its ids, with other creation times.
+func (w *world) recreate(n int, created func(i int) time.Time) {
+	w.t.Helper()
+	for i := range n {
+		w.sim.Add("default", simulator.Video{No: fmt.Sprintf("v%03d", i), Raw: w.words.Done, CreatedAt: created(i)})
+	}
+}
+
+func TestCreationTimesThatMoveForAllAreNoReplacements(t *testing.T) {
+	onEveryVocabulary(t, simulator.Options{}, func(w *world) {
+		old := time.Now().Add(-90 * 24 * time.Hour)
+		at := func(i int) time.Time { return old.Add(time.Duration(i*i) * time.Minute) }
+		w.recreate(200, at)
+		w.start()
+		w.ticks(2)
+		for _, by := range []time.Duration{8 * time.Hour, 0, -time.Hour} {
+			w.recreate(200, func(i int) time.Time { return at(i).Add(by) })
+			w.ticks(4)
+			w.expect(fmt.Sprint("moved by ", by))
+		}
+		w.expectReports("a time zone is no trouble")
+		w.add("new", w.word("R"))
+		w.is("v007:F")
+		w.ticks(3)
+		w.expect("and news is news", "done new", "failed v007")
+	})
+}
+
+func TestReplacementsInBulkAreHeldBack(t *testing.T) {
+	onEveryVocabulary(t, simulator.Options{}, func(w *world) {
+		old := time.Now().Add(-90 * 24 * time.Hour)
+		w.recreate(100, func(i int) time.Time { return old.Add(time.Duration(i) * time.Minute) })
+		r := w.start()
+		w.ticks(2)
+		w.recreate(100, func(i int) time.Time { return old.Add(time.Duration(i*i+700) * time.Hour / 7) })
+		w.ticks(4)
+		w.expect("all replaced at once")
+		w.expectReports("", "degraded mass_deletion")
+		if h := r.status().Held; h.Replaced != 100 || h.Videos != 100 {
+			t.Errorf("held: %+v", h)
+		}
+		if err := r.poller.Release("default"); err != nil {
+			t.Fatal(err)
+		}
+		w.ticks(2)
+		events := w.log.happened("default", w.expected["default"])
+		if w.expected["default"] += len(events); len(events) != 200 {
+			t.Errorf("%d events, want a deletion and a done for each", len(events))
+		}
+		w.expectReports("", "degraded mass_deletion", "recovered mass_deletion")
+		w.ticks(3)
+		w.expect("told once")
+	})
+}
