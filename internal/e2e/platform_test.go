@@ -58,7 +58,7 @@ func newPlatform(t testing.TB, words simulator.Words, finished, inFlight int) *p
 	return newPlatformOf(t, simulator.Options{Words: words}, finished, inFlight)
 }
 
-func newPlatformOf(t *testing.T, options simulator.Options, finished, inFlight int) *platform {
+func newPlatformOf(t testing.TB, options simulator.Options, finished, inFlight int) *platform {
 	t.Helper()
 	options.Keys, options.MaxPageSize = []string{apiKey}, pageSize
 	sim, err := simulator.New(options)
