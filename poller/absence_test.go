@@ -240,22 +240,6 @@ func TestSuspectsAreLookedUpHoweverSmallTheQuota(t *testing.T) {
 	})
 }
 
-func TestHowManyIDsMayBeAskedForAtOnceIsFoundOut(t *testing.T) {
-	onEveryVocabulary(t, simulator.Options{Form: simulator.Form2026, MaxVideoNos: 4}, func(w *world) {
-		w.with(pageSize(5))
-		w.with(func(s *poller.Source) { s.SweepInterval = time.Minute })
-		w.library(append(many("v", 12), "b:P", "a:P")...) // two in flight, for which sets are not too large
-		w.start()
-		w.pass(5 * time.Minute)
-		w.gone(many("v", 9)...)
-		w.pass(5 * time.Minute)
-		if n := len(w.log.happened("default", 0)); n != 9 {
-			t.Errorf("%d deletions told, want 9", n)
-		}
-		w.expectReports("all is well")
-	})
-}
-
 func TestARestartForgetsMissesAndDeletesNothingTooSoon(t *testing.T) {
 	onEveryVocabulary(t, simulator.Options{}, func(w *world) {
 		w.library("a:R", "b:R", "c:F")

@@ -188,6 +188,7 @@ func (s *simulation) check() {
 			s.checkOrder(before, e)
 		}
 		s.checkTruth(e)
+		s.checkConfirmed(before, e)
 		last[e.change.VideoNo] = e
 	}
 	s.checkDeletions()
@@ -238,6 +239,34 @@ func (s *simulation) checkTruth(e stored) {
 	if !s.was(c.VideoNo, v.RawStatus, from, a.at) {
 		s.t.Errorf("%s: %q was answered at %s, which was not true", c.VideoNo, v.RawStatus, a.at)
 	}
+}
+
+// checkConfirmed wants a move back or sideways to be told only of what was answered twice, a poll interval apart, since what was
+// told before.
+func (s *simulation) checkConfirmed(before, e stored) {
+	c := e.change
+	if c.Reason != diff.ReasonRegressed && c.Reason != diff.ReasonCorrected {
+		return
+	}
+	since := before.change.At
+	if r := before.change.Reason; r == diff.ReasonInferred || r == diff.ReasonInitial { // which leave open what is open
+		since = 0
+	}
+	for i := range s.told(e).asked {
+		a := &s.told(e).asked[i]
+		at := diff.TimeOf(a.at)
+		v, shown := a.shows(c.VideoNo)
+		if shown && at > since && c.At.Since(at) >= s.source.PollInterval && s.alike(v.RawStatus, c.Record.Raw) {
+			return
+		}
+	}
+	s.t.Errorf("%s: %s was told of %s, and only one answer had shown it", c.VideoNo, c.Kind, c.At.Time())
+}
+
+// alike reports whether two words mean the same, whatever PARSE means.
+func (s *simulation) alike(a, b string) bool {
+	x, y := s.meaning(a), s.meaning(b)
+	return x == y || inFlight(x) && inFlight(y) || a == "PARSE" || b == "PARSE"
 }
 
 // told is the process that told something.
