@@ -44,6 +44,47 @@ func (l *Log) opsConfig(replicas int) jetstream.StreamConfig {
 	}
 }
 
+// UnfitError means that a stream cannot be what vidbell needs, and that waiting does not mend it. It says what to do.
+type UnfitError struct {
+	Stream  string
+	Problem string
+}
+
+// Error is the problem.
+func (e *UnfitError) Error() string { return e.Problem }
+
+func unfit(stream, format string, args ...any) error {
+	return &UnfitError{Stream: stream, Problem: fmt.Sprintf(format, args...)}
+}
+
+// CheckStreams holds streams that exist against what OpenLog would ask of them, and changes nothing. It returns an *UnfitError.
+func CheckStreams(names Names, have ...jetstream.StreamConfig) error {
+	l := &Log{names: names}
+	for _, want := range []jetstream.StreamConfig{l.streamConfig(1), l.opsConfig(1)} {
+		for _, h := range have {
+			if h.Name != want.Name {
+				continue
+			}
+			if err := checkStream(h, want); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Codes of a server that cannot keep so many copies: one that stands alone, or a small cluster.
+const codeReplicasNotSupported = 10074
+
+// tooMuch tells what the settings ask too much of.
+func tooMuch(stream string, replicas int, err error) error {
+	var api *jetstream.APIError
+	if errors.As(err, &api) && api.ErrorCode == codeReplicasNotSupported {
+		return unfit(stream, "stream %s cannot have %d copies, the server is no cluster: set VIDBELL_NATS_REPLICAS to 1", stream, replicas)
+	}
+	return err
+}
+
 // openStream makes a stream, or checks that the one that is there is fit for use and mends what may be mended.
 func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	s, err := js.Stream(ctx, want.Name)
@@ -53,7 +94,7 @@ func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.Stre
 			return s, nil
 		}
 		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return nil, fmt.Errorf("make stream %s: %w", want.Name, err)
+			return nil, fmt.Errorf("make stream %s: %w", want.Name, tooMuch(want.Name, want.Replicas, err))
 		}
 		s, err = js.Stream(ctx, want.Name) // another process was faster
 	}
@@ -72,7 +113,8 @@ func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.Stre
 		return s, nil
 	}
 	if s, err = js.UpdateStream(ctx, mended); err != nil {
-		return nil, fmt.Errorf("set stream %s to %d replicas, atomic batches and rollup: %w", want.Name, mended.Replicas, err)
+		return nil, fmt.Errorf("set stream %s to %d replicas, atomic batches and rollup: %w", want.Name, mended.Replicas,
+			tooMuch(want.Name, mended.Replicas, err))
 	}
 	return s, nil
 }
@@ -80,10 +122,10 @@ func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.Stre
 // checkStream refuses a stream that is not ours, and one that was set to lose what we rely on.
 func checkStream(have, want jetstream.StreamConfig) error {
 	if have.SubjectTransform == nil || have.RePublish == nil || !slices.Equal(have.Subjects, want.Subjects) {
-		return fmt.Errorf("stream %s exists and is not ours: it listens to %v; set VIDBELL_INSTANCE to use another name", want.Name, have.Subjects)
+		return unfit(want.Name, "stream %s exists and is not ours: it listens to %v; set VIDBELL_INSTANCE to use another name", want.Name, have.Subjects)
 	}
 	if got := have.SubjectTransform.Destination; got != want.SubjectTransform.Destination || have.RePublish.Destination != got {
-		return fmt.Errorf("stream %s holds events under %s, not %s: set VIDBELL_SUBJECT_PREFIX back, or use another VIDBELL_INSTANCE",
+		return unfit(want.Name, "stream %s holds events under %s, not %s: set VIDBELL_SUBJECT_PREFIX back, or use another VIDBELL_INSTANCE",
 			want.Name, got, want.SubjectTransform.Destination)
 	}
 	if want.MaxAge > 0 {
@@ -103,5 +145,5 @@ func checkStream(have, want jetstream.StreamConfig) error {
 }
 
 func losing(stream, when, setting string) error {
-	return fmt.Errorf("stream %s drops what it holds %s, and it is the state of vidbell: take away its %s", stream, when, setting)
+	return unfit(stream, "stream %s drops what it holds %s, and it is the state of vidbell: take away its %s", stream, when, setting)
 }

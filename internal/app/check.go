@@ -6,15 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
 	"vidbell/diff"
 	"vidbell/internal/config"
 	"vidbell/internal/engine"
+	"vidbell/internal/web"
+	"vidbell/notify"
 	"vidbell/notify/webhook"
 	"vidbell/poller"
 	"vidbell/poller/memories"
@@ -59,7 +63,8 @@ func Check(ctx context.Context, out io.Writer, asJSON bool) error {
 	r.Settings = cfg.Effective()
 	r.add("configuration", "environment", verdictOK, plural(len(cfg.Sources), "source")+", "+plural(len(cfg.Webhook.URLs), "endpoint"))
 	platformOK := r.platform(ctx, cfg)
-	engineOK := r.engine(ctx, cfg)
+	addressOK := r.http(ctx, cfg)
+	engineOK, logOK := r.engine(ctx, cfg)
 	endpointsOK := r.endpoints(ctx, cfg)
 	if err := r.write(out, asJSON); err != nil {
 		return failed(err)
@@ -67,6 +72,8 @@ func Check(ctx context.Context, out io.Writer, asJSON bool) error {
 	switch {
 	case ctx.Err() != nil:
 		return failed(ctx.Err())
+	case !addressOK, !logOK:
+		return &ExitError{Code: ExitConfig}
 	case !platformOK:
 		return &ExitError{Code: ExitPlatform}
 	case !engineOK:
@@ -195,17 +202,48 @@ func parseMeaning(s poller.Source, p memories.Page) string {
 	return fmt.Sprintf("PARSE means %s: %s", meaning, why)
 }
 
-func (r *report) engine(ctx context.Context, cfg *config.Config) bool {
+// http tries the address of the pages. That a running vidbell has it is no fault.
+func (r *report) http(ctx context.Context, cfg *config.Config) bool {
+	if cfg.HTTP.Listen == "" {
+		return true
+	}
+	l, err := web.Listen(ctx, cfg.HTTP.Listen)
+	if err == nil {
+		_ = l.Close() // it was only tried
+		r.add("http", "listener", verdictOK, cfg.HTTP.Listen+" is free")
+		return true
+	}
+	if answersAsVidbell(ctx, cfg.HTTP.Listen) {
+		r.add("http", "listener", verdictNote, "a vidbell that is running has "+cfg.HTTP.Listen)
+		return true
+	}
+	r.add("http", "listener", verdictFail, err.Error())
+	return false
+}
+
+// answersAsVidbell asks without the token: it may be somebody else.
+func answersAsVidbell(ctx context.Context, listen string) bool {
+	service := newRunning(listen, config.Secret{})
+	_, body, err := service.ask(ctx, http.MethodGet, "/readyz")
+	var answer struct {
+		Ready  *bool       `json:"ready"`
+		Checks []web.Check `json:"checks"`
+	}
+	return err == nil && json.Unmarshal(body, &answer) == nil && answer.Ready != nil && len(answer.Checks) > 0
+}
+
+// engine reaches the engine, and looks at the log in it. A log that does not go with the settings is a matter of these.
+func (r *report) engine(ctx context.Context, cfg *config.Config) (engineOK, logOK bool) {
 	ec := engineConfig(cfg, zap.NewNop())
 	if !cfg.NATS.External() {
-		return r.embedded(ec)
+		return r.embedded(cfg, ec)
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	e, err := engine.Start(ec)
 	if err != nil {
 		r.add("engine", "external", verdictFail, err.Error())
-		return false
+		return false, true
 	}
 	defer e.Close()
 	var last error
@@ -214,26 +252,65 @@ func (r *report) engine(ctx context.Context, cfg *config.Config) bool {
 			err = fmt.Errorf("not reached within %s: %w", checkTimeout, last)
 		}
 		r.add("engine", "external", verdictFail, err.Error())
-		return false
+		return false, true
 	}
 	_, detail := e.Ready()
 	r.add("engine", "external", verdictOK, detail+", JetStream enabled")
+	return r.externalLog(ctx, cfg, e)
+}
+
+func (r *report) externalLog(ctx context.Context, cfg *config.Config, e *engine.Engine) (engineOK, logOK bool) {
+	if n := cfg.NATS.Replicas; n > 1 && e.Conn.ConnectedClusterName() == "" {
+		r.add("engine", "log", verdictFail, fmt.Sprintf(
+			"there cannot be %d copies, the server is no cluster: set VIDBELL_NATS_REPLICAS to 1", n))
+		return true, false
+	}
+	var have []jetstream.StreamConfig
+	for _, name := range []string{cfg.Names.Stream(), cfg.Names.OpsStream()} {
+		s, err := e.JetStream.Stream(ctx, name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			continue
+		}
+		if err != nil {
+			r.add("engine", "log", verdictFail, fmt.Sprintf("look at stream %s: %v", name, err))
+			return false, true
+		}
+		have = append(have, s.CachedInfo().Config)
+	}
+	return true, r.log(cfg, have)
+}
+
+// log holds the streams that exist against the settings.
+func (r *report) log(cfg *config.Config, have []jetstream.StreamConfig) bool {
+	if err := notify.CheckStreams(cfg.Names, have...); err != nil {
+		r.add("engine", "log", verdictFail, err.Error())
+		return false
+	}
+	if len(have) == 0 {
+		r.add("engine", "log", verdictOK, "none yet: all videos that are there at the first start are the baseline")
+		return true
+	}
+	r.add("engine", "log", verdictOK, "stream "+cfg.Names.Stream()+" goes with the settings")
 	return true
 }
 
-func (r *report) embedded(ec engine.Config) bool {
+func (r *report) embedded(cfg *config.Config, ec engine.Config) (engineOK, logOK bool) {
 	err := engine.CheckEmbedded(ec)
 	switch {
 	case err == nil:
 		r.add("engine", "embedded", verdictOK, "data directory "+ec.DataDir+" can be used, "+listenText(ec.Listen))
-		return true
 	case errors.Is(err, engine.ErrInUse):
 		r.add("engine", "embedded", verdictNote, err.Error())
-		return true
 	default:
 		r.add("engine", "embedded", verdictFail, err.Error())
-		return false
+		return false, true
 	}
+	have, err := engine.StoredStreams(ec)
+	if err != nil {
+		r.add("engine", "log", verdictFail, err.Error())
+		return false, true
+	}
+	return true, r.log(cfg, have)
 }
 
 func listenText(listen string) string {

@@ -6,6 +6,7 @@ import (
 
 	"vidbell/internal/config"
 	"vidbell/internal/engine"
+	"vidbell/notify"
 	"vidbell/poller"
 )
 
@@ -57,18 +58,19 @@ func failed(err error) error {
 		exit     *ExitError
 		problems config.Problems
 		engineAt *engine.Error
+		unfit    *notify.UnfitError
 	)
 	switch {
 	case err == nil, errors.As(err, &exit):
 		return err
-	case errors.As(err, &problems):
+	case errors.As(err, &problems), errors.As(err, &unfit):
 		return &ExitError{Code: ExitConfig, Err: err}
 	case errors.As(err, &engineAt):
 		return &ExitError{Code: ExitEngine, Err: err}
 	case errors.Is(err, context.Canceled):
 		return &ExitError{Code: ExitInterrupted, Err: errors.New("interrupted")}
 	case errors.Is(err, poller.ErrUnreadable):
-		return &ExitError{Code: ExitFailed, Err: err}
+		return &ExitError{Code: ExitEngine, Err: err}
 	default:
 		return &ExitError{Code: ExitFailed, Err: err}
 	}

@@ -35,14 +35,18 @@ func findRunning(settings ...string) (*running, error) {
 	if cfg.HTTP.Listen == "" {
 		return nil, errors.New("VIDBELL_HTTP_LISTEN is off, there is nothing to ask: set it to an address, for the service and for this command")
 	}
+	return newRunning(cfg.HTTP.Listen, cfg.HTTP.Token), nil
+}
+
+func newRunning(listen string, token config.Secret) *running {
 	return &running{
-		address: dialable(cfg.HTTP.Listen), token: cfg.HTTP.Token,
+		address: dialable(listen), token: token,
 		client: &http.Client{
 			Transport:     &http.Transport{DisableKeepAlives: true}, // and no proxy: it would learn the token
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			Timeout:       askTimeout,
 		},
-	}, nil
+	}
 }
 
 // ask sends a request with the token and returns status and body of the answer.

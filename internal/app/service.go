@@ -52,7 +52,7 @@ func newService(ctx context.Context, cfg *config.Config, log *zap.Logger) (*serv
 	if cfg.HTTP.Listen != "" {
 		var err error
 		if s.listener, err = web.Listen(ctx, cfg.HTTP.Listen); err != nil {
-			return nil, err
+			return nil, &ExitError{Code: ExitConfig, Err: err}
 		}
 	}
 	var err error

@@ -355,7 +355,7 @@ func TestCommandSimulate(t *testing.T) {
 	sim := start(t, nil, "simulate", "--listen", "127.0.0.1:0", "--videos", "17", "--every", "0")
 	printed := regexp.MustCompile(`(?m)^export VIDBELL_(\w+)=(\S+)$`)
 	sim.eventually("two variables", func() bool { return len(printed.FindAllString(sim.stdout.String(), -1)) == 2 })
-	s := settings{"DATA_DIR": t.TempDir(), "NATS_LISTEN": "off"}
+	s := settings{"DATA_DIR": t.TempDir(), "NATS_LISTEN": "off", "HTTP_LISTEN": "off"}
 	for _, pair := range printed.FindAllStringSubmatch(sim.stdout.String(), -1) {
 		s[pair[1]] = pair[2]
 	}

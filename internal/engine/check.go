@@ -1,9 +1,15 @@
 package engine
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"vidbell/internal/engine/filestore"
 )
 
 // ErrInUse means that another vidbell holds the data directory.
@@ -49,4 +55,28 @@ func firstMissing(dir string) string {
 			return missing
 		}
 	}
+}
+
+// StoredStreams are the streams in the embedded server's store, as they are on disk. Nothing is started or changed.
+func StoredStreams(cfg Config) ([]jetstream.StreamConfig, error) {
+	stored, err := filestore.Streams(storeDir(cfg))
+	if err != nil {
+		return nil, err
+	}
+	list := make([]jetstream.StreamConfig, 0, len(stored))
+	for _, s := range stored {
+		if s.Err != nil {
+			continue // it is looked at before each start
+		}
+		var config jetstream.StreamConfig
+		text, err := json.Marshal(s.Config)
+		if err == nil {
+			err = json.Unmarshal(text, &config)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read stream %s: %w", s.Name, err)
+		}
+		list = append(list, config)
+	}
+	return list, nil
 }
