@@ -66,6 +66,12 @@ func (n Names) RetryStream() string { return n.stream("VIDBELL_RETRY") }
 // HealthStream holds what is known of each webhook endpoint's health, one message an endpoint.
 func (n Names) HealthStream() string { return n.stream("VIDBELL_HEALTH") }
 
+// DeliveriesStream is the delivery log: what became of each webhook attempt.
+func (n Names) DeliveriesStream() string { return n.stream("VIDBELL_DELIVERIES") }
+
+// ReplayStream queues the events that are delivered once more.
+func (n Names) ReplayStream() string { return n.stream("VIDBELL_REPLAY") }
+
 // Consumer is the durable consumer of a webhook endpoint, the same name on every stream it reads.
 func (n Names) Consumer(endpoint string) string {
 	return n.root() + "-" + endpoint
@@ -152,6 +158,25 @@ func (n Names) HealthSubject(endpoint string) string {
 
 // HealthAll matches the health of every endpoint.
 func (n Names) HealthAll() string { return n.root() + ".health.>" }
+
+// ServedSubject is the subject of what a webhook endpoint was given so far, in the stream of its health.
+func (n Names) ServedSubject(endpoint string) string { return n.HealthSubject(endpoint) + ".served" }
+
+// DeliverySubject is the subject of an endpoint's attempts.
+func (n Names) DeliverySubject(endpoint string) string {
+	return n.root() + ".deliveries." + Token(endpoint)
+}
+
+// DeliveriesAll matches the attempts of every endpoint.
+func (n Names) DeliveriesAll() string { return n.root() + ".deliveries.>" }
+
+// ReplaySubject is the subject of one event that is delivered to an endpoint once more.
+func (n Names) ReplaySubject(endpoint, eventID string) string {
+	return n.root() + ".replay." + Token(endpoint) + "." + Token(eventID)
+}
+
+// ReplayAll matches everything that is delivered once more.
+func (n Names) ReplayAll() string { return n.root() + ".replay.>" }
 
 func (n Names) root() string {
 	if n.Instance == "" {

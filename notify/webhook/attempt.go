@@ -67,7 +67,7 @@ func (s *sender) exchange(ctx context.Context, t *target, id string, body []byte
 	if answer.StatusCode < http.StatusOK { // 101: the "body" is the connection, and reading it ends when the receiver likes
 		return out
 	}
-	if err := readAnswer(answer.Body); err != nil && out.class == "" {
+	if out.excerpt, err = readAnswer(answer.Body, excerptBytes(out.class)); err != nil && out.class == "" {
 		out.class, out.detail = bodyClass(err), "answer broke off: "+detailOf(err)
 	}
 	return out
@@ -131,19 +131,23 @@ func explain(answer *http.Response) string {
 
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, readBufferBytes); return &b }}
 
-// readAnswer reads the body up to its bound. A longer one is no error: it is the receiver's answer that counts.
-func readAnswer(body io.Reader) error {
+// readAnswer reads the body up to its bound, and keeps its beginning. A longer one is no error: it is the receiver's answer that
+// counts.
+func readAnswer(body io.Reader, keep int) (excerpt []byte, err error) {
 	buffer := readBuffers.Get().(*[]byte)
 	defer readBuffers.Put(buffer)
 	for n := 0; n < maxAnswerBytes+drainAnswerBytes; {
 		got, err := body.Read(*buffer)
 		n += got
+		if room := keep - len(excerpt); room > 0 && got > 0 {
+			excerpt = append(excerpt, (*buffer)[:min(room, got)]...)
+		}
 		switch {
 		case err == io.EOF, err != nil && n >= maxAnswerBytes:
-			return nil
+			return excerpt, nil
 		case err != nil:
-			return err
+			return excerpt, err
 		}
 	}
-	return nil
+	return excerpt, nil
 }

@@ -1,9 +1,18 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"vidbell/notify"
 )
 
 // What an attempt came to, as the delivery log says it. The set is closed.
@@ -72,9 +81,6 @@ type AttemptQuery struct {
 	Limit int
 }
 
-// errNotYet is for what has its name and shape already.
-var errNotYet = errors.New("webhook: not built yet")
-
 // Attempts reads the delivery log, newest first. next, when it is not zero, goes into the query's Before for what follows; an
 // answer may have fewer than Limit, or none, and still have a next: one call looks at a bounded part of the log.
 //
@@ -84,7 +90,140 @@ var errNotYet = errors.New("webhook: not built yet")
 //
 // The error is ErrNoEndpoint for an endpoint that is not configured and has no records, a *FieldError, or the engine's.
 func (d *Dispatcher) Attempts(ctx context.Context, q AttemptQuery) (list []Attempt, next uint64, err error) {
-	return nil, 0, errNotYet
+	q, err = q.checked()
+	if err != nil {
+		return nil, 0, err
+	}
+	if !d.isPrepared() {
+		return nil, 0, errNotPrepared
+	}
+	list, next, err = d.readAttempts(ctx, q, lookBytes)
+	if err == nil && len(list) == 0 && q.Endpoint != "" && next == 0 {
+		_, err = d.lane(q.Endpoint)
+	}
+	return list, next, err
+}
+
+const (
+	defaultListed = 100
+	maxListed     = 1000
+	// clockSlack is by how much the clocks of processes and engine may differ.
+	clockSlack = time.Minute
+)
+
+// checked fills in what is not set, and names what cannot be.
+func (q AttemptQuery) checked() (AttemptQuery, error) {
+	limit, err := checkListed(q.Limit, q.Type, q.Since, q.Until)
+	q.Limit = limit
+	return q, err
+}
+
+func checkListed(limit int, kind string, since, until time.Time) (int, error) {
+	if limit == 0 {
+		limit = defaultListed
+	}
+	if limit < 1 || limit > maxListed {
+		return 0, &FieldError{"limit", fmt.Errorf("%d is out of range, use 1 to %d", limit, maxListed)}
+	}
+	if kind != "" {
+		if err := checkPattern(kind); err != nil {
+			return 0, &FieldError{"type", err}
+		}
+	}
+	return limit, checkSpan(since, until)
+}
+
+func checkSpan(since, until time.Time) error {
+	if !since.IsZero() && !until.IsZero() && !since.Before(until) {
+		return &FieldError{"until", errors.New("it is not after since")}
+	}
+	return nil
+}
+
+// readAttempts reads the delivery log backwards until it has enough, or has read so many bytes.
+func (d *Dispatcher) readAttempts(ctx context.Context, q AttemptQuery, most int) (list []Attempt, next uint64, err error) {
+	flush, cancel := context.WithTimeout(ctx, flushWait)
+	_ = d.journal.flush(flush) // what cannot be written now is shown later
+	cancel()
+	names := d.config.Names
+	log := backwards{js: d.config.JetStream, stream: names.DeliveriesStream(), subject: names.DeliveriesAll()}
+	if q.Endpoint != "" {
+		log.subject = names.DeliverySubject(q.Endpoint)
+	}
+	if q.Before > 0 {
+		log.before = q.Before>>lineBits + 1
+	}
+	end, err := log.each(ctx, func(msg *jetstream.RawStreamMsg) bool {
+		if msg.Time.Before(q.Since.Add(-clockSlack)) {
+			next = 0
+			return false
+		}
+		found := q.page(msg)
+		list = append(list, found[:min(len(found), q.Limit-len(list))]...)
+		next = msg.Sequence << lineBits // below this page
+		if len(list) == q.Limit {
+			next = list[len(list)-1].Seq
+			return false
+		}
+		return log.bytes < most
+	})
+	if end || err != nil {
+		next = 0
+	}
+	return list, next, err
+}
+
+// page returns what a page has of what is asked for, newest first.
+func (q AttemptQuery) page(msg *jetstream.RawStreamMsg) (found []Attempt) {
+	var mark []byte
+	if q.EventID != "" {
+		id, err := json.Marshal(q.EventID)
+		if err != nil || !bytes.Contains(msg.Data, id) {
+			return nil
+		}
+		mark = id
+	}
+	endpoint := endpointOf(msg.Subject)
+	line := uint64(0)
+	for text := range bytes.Lines(msg.Data) {
+		seq := msg.Sequence<<lineBits | line
+		line++
+		if q.Before > 0 && seq >= q.Before {
+			break
+		}
+		var s storedAttempt
+		if mark != nil && !bytes.Contains(text, mark) || json.Unmarshal(text, &s) != nil {
+			continue
+		}
+		if a := s.attempt(endpoint, seq); q.matches(a) {
+			found = append(found, a)
+		}
+	}
+	slices.Reverse(found)
+	return found
+}
+
+func (q AttemptQuery) matches(a Attempt) bool {
+	switch {
+	case q.EventID != "" && q.EventID != a.EventID,
+		q.VideoNo != "" && q.VideoNo != a.VideoNo,
+		q.Source != "" && q.Source != a.Source,
+		q.Class != "" && q.Class != a.Class,
+		q.Type != "" && !matchesAny([]string{q.Type}, a.Type),
+		q.Failed && a.Class == "":
+		return false
+	}
+	return within(a.At, q.Since, q.Until)
+}
+
+func within(at, since, until time.Time) bool {
+	return !at.Before(since) && (until.IsZero() || at.Before(until))
+}
+
+// endpointOf is the endpoint that a subject of ours ends with.
+func endpointOf(subject string) string {
+	name, _ := notify.Untoken(subject[strings.LastIndexByte(subject, '.')+1:]) // names of endpoints are never hashed
+	return name
 }
 
 // FieldError says which field of a query or request cannot be, and what would be right.

@@ -199,7 +199,7 @@ func TestAnOpenBreakerSurvivesARestart(t *testing.T) {
 			for i := range 20 {
 				ids = append(ids, e.append("done", i))
 			}
-			eventually(t, "degraded", func() bool { return len(e.messages(e.names.HealthStream(), ">")) == 1 })
+			eventually(t, "degraded", func() bool { return len(e.messages(e.names.HealthStream(), e.names.HealthSubject("a"))) == 1 })
 			first.stop()
 			restart(e)
 			r := e.prepare(endpoints)

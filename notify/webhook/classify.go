@@ -51,6 +51,7 @@ type outcome struct {
 	retryAfter time.Duration
 	aborted    bool // our own stop broke it off: it is no attempt
 	took       time.Duration
+	excerpt    []byte // the beginning of the answer's body
 }
 
 func (o outcome) delivered() bool { return o.class == "" && !o.aborted }

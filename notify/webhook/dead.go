@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"strconv"
 	"time"
@@ -12,7 +13,8 @@ import (
 	"vidbell/notify"
 )
 
-// Headers of a dead letter. Its data is the event's body, byte for byte; Nats-Msg-Id is endpoint and event id.
+// Headers of a dead letter. Its data is the event's body, byte for byte; Nats-Msg-Id is endpoint and event id, and of a
+// replay's letter the time of its last attempt.
 const (
 	HeaderEndpoint     = "Vidbell-Endpoint"
 	HeaderEventID      = "Vidbell-Event-Id"
@@ -25,6 +27,7 @@ const (
 	HeaderAttempts     = "Vidbell-Attempts"
 	HeaderFirstAttempt = "Vidbell-First-Attempt" // RFC 3339
 	HeaderLastAttempt  = "Vidbell-Last-Attempt"  // RFC 3339
+	HeaderExcerpt      = "Vidbell-Excerpt"       // the beginning of the last answer's body, base64
 	HeaderGroup        = "Vidbell-Group"         // webhook-id of the message that told the event together with others: their letters have the same
 	HeaderGroupSize    = "Vidbell-Group-Size"    // how many they were
 )
@@ -47,8 +50,14 @@ func deadLetter(names notify.Names, endpoint string, d *delivery, r record) *nat
 		HeaderFirstAttempt:    {stamp(r.FirstAt)},
 		HeaderLastAttempt:     {stamp(r.LastAt)},
 	}
+	if d.replay { // another letter than the one that was replayed, however soon it comes
+		header[jetstream.MsgIDHeader] = []string{endpoint + "." + d.id + "." + stamp(r.LastAt)}
+	}
 	if d.contentType != "" {
 		header[contentTypeHeader] = []string{d.contentType}
+	}
+	if len(r.Excerpt) > 0 {
+		header[HeaderExcerpt] = []string{base64.StdEncoding.EncodeToString(r.Excerpt)}
 	}
 	if d.group != "" {
 		header[HeaderGroup], header[HeaderGroupSize] = []string{d.group}, []string{strconv.Itoa(d.groupSize)}

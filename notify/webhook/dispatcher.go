@@ -46,6 +46,8 @@ type Config struct {
 	Grace time.Duration
 	// Version is sent as User-Agent: vidbell/<version>. Default "dev".
 	Version string
+	// ReplayRate is how many requests a second a replay makes to an endpoint at most. Default 50.
+	ReplayRate float64
 	// Logger gets what a person may care about; nothing is logged without it.
 	Logger *zap.Logger
 	// Registerer gets the metrics.
@@ -69,6 +71,9 @@ func (c Config) WithDefaults() Config {
 	if c.Grace == 0 {
 		c.Grace = defaultGrace
 	}
+	if c.ReplayRate == 0 {
+		c.ReplayRate = defaultReplayRate
+	}
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
@@ -91,7 +96,10 @@ type Dispatcher struct {
 	records   *records
 	lanes     []*lane
 	feeds     []*feed
-	owner     string // tells this process from others on the same engine, in the records of groups
+	queues    []*feed // of replays, one a lane
+	journal   *journal
+	replaying sync.Mutex // one request for a replay at a time
+	owner     string     // tells this process from others on the same engine, in the records of groups
 
 	mu       sync.Mutex
 	prepared bool
@@ -113,6 +121,7 @@ func New(c Config) (*Dispatcher, error) {
 		transport: make(map[policy]*http.Transport),
 		records:   &records{js: c.JetStream, names: c.Names},
 		owner:     rand.Text(),
+		journal:   newJournal(c, m.unlogged),
 	}
 	global := make(chan struct{}, c.GlobalInFlight)
 	for _, t := range targets {
@@ -160,6 +169,7 @@ func (d *Dispatcher) addLane(t *target, snd *sender, global chan struct{}, m *la
 		groups: newGroups(t, d.owner), gate: newGate(t.InFlight, c.timing),
 		slots: make(chan struct{}, t.InFlight), own: make(chan struct{}, 1), global: global,
 		strays: make(map[position]string), rate: t.limiter(),
+		key: t.Name, journal: d.journal, latest: &latest{},
 	}
 	if t.Order == OrderVideo {
 		l.line = newLine()
@@ -167,6 +177,7 @@ func (d *Dispatcher) addLane(t *target, snd *sender, global chan struct{}, m *la
 	l.heedGrants()
 	l.hold(health{})
 	d.lanes = append(d.lanes, l)
+	d.queues = append(d.queues, d.newQueue(l))
 	for stream, filters := range d.wanted(t) {
 		if len(filters) > 0 {
 			d.feeds = append(d.feeds, newFeed(l, c.JetStream, stream, c.Names.Consumer(t.Name), filters))
@@ -189,19 +200,29 @@ func (d *Dispatcher) Prepare(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	js, names, replicas := d.config.JetStream, d.config.Names, d.config.Replicas
-	if _, err := ensureStream(ctx, js, deadStream(names, replicas)); err != nil {
+	var err error
+	if _, err = ensureStream(ctx, js, deliveriesStream(names, replicas)); err != nil {
 		return err
 	}
-	stream, err := ensureStream(ctx, js, retryStream(names, replicas))
-	if err != nil {
+	if d.records.queue, err = ensureStream(ctx, js, replayStream(names, replicas)); err != nil {
 		return err
 	}
-	d.records.stream = stream
+	if d.records.dead, err = ensureStream(ctx, js, deadStream(names, replicas)); err != nil {
+		return err
+	}
+	if d.records.stream, err = ensureStream(ctx, js, retryStream(names, replicas)); err != nil {
+		return err
+	}
 	if d.records.health, err = ensureStream(ctx, js, healthStream(names, replicas)); err != nil {
 		return err
 	}
 	for _, l := range d.lanes {
 		if err := d.prepareLane(ctx, l); err != nil {
+			return err
+		}
+	}
+	for _, f := range d.queues {
+		if err := f.prepareQueue(ctx); err != nil {
 			return err
 		}
 	}
@@ -240,6 +261,9 @@ func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
 			return err
 		}
 		f.floor.Store(c.CachedInfo().AckFloor.Stream)
+		if err := f.noteServed(ctx, c.CachedInfo()); err != nil {
+			return err
+		}
 		if f.stream == d.config.Names.Stream() {
 			position = c.CachedInfo()
 		}
@@ -270,12 +294,17 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		context.AfterFunc(hard, func() { timer.Stop() })
 	})
 	defer stopGrace()
+	writing, written := context.WithCancel(context.Background())
+	var last sync.WaitGroup
+	last.Go(func() { d.journal.run(writing) })
 	var all sync.WaitGroup
-	for _, f := range d.feeds {
+	for _, f := range slices.Concat(d.feeds, d.queues) {
 		all.Go(func() { f.run(ctx, withScheme(hard, f.lane.target.url.Scheme)) })
 	}
 	all.Go(func() { d.watchPending(ctx) })
 	all.Wait()
+	written()
+	last.Wait()
 	for _, t := range d.transport {
 		t.CloseIdleConnections()
 	}
@@ -313,11 +342,15 @@ func (d *Dispatcher) flush() {
 func (d *Dispatcher) watchPending(ctx context.Context) {
 	tick := time.NewTicker(pendingEvery)
 	defer tick.Stop()
+	positions := time.NewTicker(floorEvery)
+	defer positions.Stop()
 	for {
 		d.readPending(ctx)
 		d.tend(ctx)
 		select {
 		case <-tick.C:
+		case <-positions.C:
+			d.tendServed(ctx)
 		case <-ctx.Done():
 			return
 		}

@@ -74,10 +74,40 @@
 //	VIDBELL_RETRY         vidbell.retry.<ep>.<event>   attempts made of an unfinished delivery; gone when it is over
 //	VIDBELL_DEAD          vidbell.dead.<ep>.<event>    the event's body, and Vidbell-* headers that say why
 //	VIDBELL_OPS           vidbell.ops.<type>.<ep>      the endpoint.* events
+//	VIDBELL_DELIVERIES    vidbell.deliveries.<ep>      the delivery log: pages of attempts, one JSON object a line
+//	VIDBELL_REPLAY        vidbell.replay.<ep>.<event>  events queued to be delivered once more; gone when that is over
+//	VIDBELL_HEALTH        vidbell.health.<ep>.served   what the endpoint was given so far (see Replay); for good
 //
-// Each has one message per subject, VIDBELL_OPS apart. VIDBELL_DEAD and VIDBELL_RETRY hold 30 days, the first at most 1 GiB,
-// the second at most 256 MiB; the oldest go first. A record that went is an attempt count that starts over. Limits changed by
+// Each has one message per subject, VIDBELL_OPS and VIDBELL_DELIVERIES apart. VIDBELL_DEAD, VIDBELL_RETRY and
+// VIDBELL_DELIVERIES hold 30 days, the first at most 1 GiB, the second 256 MiB, the third 512 MiB; the oldest go first. A
+// record that went is an attempt count that starts over. VIDBELL_REPLAY drops nothing: at 1 GiB it refuses. Limits changed by
 // an operator stay changed.
+//
+// The delivery log is written behind the deliveries' back: an attempt leaves its line in memory, and all lines of a fifth of a
+// second are stored together. While the engine is away up to 16 MiB of lines wait; what comes after is counted
+// (vidbell_webhook_log_lost_total) and missing from the log. A crash takes the lines of the last moment along, never an event.
+//
+// # Replay
+//
+// A replay queues events in VIDBELL_REPLAY, and a lane of its own delivers them: it shares the endpoint's slots, rate, breaker
+// and health, has attempt records and groups apart from the live ones, keeps a pace, and lets live deliveries go first:
+//
+//	QUEUED --> WAITING --> ATTEMPT --> DELIVERED   the dead letter, if there was one, is removed, then the queue lets go
+//	             ^            |
+//	             +-- RETRY ---+------> DEAD        another letter in place of the old one
+//
+// An event is in the queue once per endpoint, so that a request made twice adds nothing twice. With OrderVideo one event is
+// under way at a time, and none passes one that waits for its next attempt.
+//
+// What an endpoint is missing cannot be told from the delivery log, which forgets, nor from a consumer's position, which says
+// nothing of what came before the consumer or did not meet the settings of its time. So it is written down for good what an
+// endpoint was given: not event by event, but as spans of the log with the types, sources and expression that held there, a
+// new one for each change of them, for each consumer, and for each replay by conditions. Given is what a consumer or the queue
+// had: they let go of nothing that is neither delivered nor dead. An event is missing when the endpoint wants it now, and
+// either no span has it and the delivery log does not show it delivered, or there is a dead letter of it. Where proof is
+// wanting an event counts as missing, and a receiver may get it twice: after 100 changes of an endpoint's settings, for events
+// that were replayed by id alone more than 30 days ago, and for up to a minute before a consumer was deleted. A dead letter
+// that aged out counts as given.
 //
 // # What happens when
 //
@@ -87,6 +117,8 @@
 //	the engine is away          attempts under way end; nothing new starts; it is asked again after 0.1 s to 5 s, for ever
 //	a record cannot be written  the attempt goes uncounted: more attempts than the schedule says, never fewer
 //	a letter cannot be written  it is tried again every 30 s, without another attempt
+//	the delivery log is full,   deliveries go on, and the log has a gap
+//	deleted or cannot be written
 //	a consumer is deleted       it is made again behind the last position known (at most 5 s old): repeats, no gap
 //	the clock is set back       no delivery waits longer than the wait that was decided for it
 //	two processes, one engine   they share each endpoint's consumer: every event goes to one of them. Each finds out for

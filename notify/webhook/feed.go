@@ -35,6 +35,7 @@ type feed struct {
 	filters  []string
 	next     string        // subject of pull requests
 	floor    atomic.Uint64 // every event up to it is acknowledged
+	queue    bool          // it brings replays
 	limit    int           // of held and asked for together
 	room     int           // limit, or less while the gate is not all open
 
@@ -150,7 +151,7 @@ func (f *feed) allowed(room int) int {
 		return f.limit
 	}
 	if room < f.lane.target.InFlight {
-		return room
+		return min(room, f.limit)
 	}
 	return f.limit
 }
@@ -196,6 +197,9 @@ func (f *feed) take(hard context.Context, msg *nats.Msg) {
 		return
 	}
 	f.lane.lineUp(d)
+	if f.queue {
+		d.requeued(msg)
+	}
 	if f.sub == nil {
 		d.handBack()
 		f.lane.sentBack(d)
@@ -272,6 +276,9 @@ type revivedError struct{ last uint64 }
 func (revivedError) Error() string { return errConsumerGone.Error() }
 
 func (f *feed) revive(ctx context.Context, floor uint64) error {
+	if f.queue { // what was not acknowledged is still in the queue
+		return ensureQueueConsumer(ctx, f.js, f.stream, f.consumer, f.filters, f.lane.target.Order)
+	}
 	revived, last, err := reviveConsumer(ctx, f.js, f.stream, f.consumer, f.filters, floor)
 	if err == nil && revived {
 		return revivedError{last}

@@ -157,7 +157,7 @@ func (l *lane) goesAlone(d *delivery) (bool, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
 	defer cancel()
-	past, err := l.records.load(ctx, l.target.Name, d.id)
+	past, err := l.records.load(ctx, l.key, d.id)
 	return past.seq != 0, err
 }
 
@@ -367,6 +367,7 @@ func (l *lane) settleGroup(g *group, r groupRecord, next decision) {
 		return
 	}
 	l.metrics.attempt(next.verdict, next.took)
+	l.noteGroupAttempt(r, l.groups.boarded(g), next)
 	r.record = next.record
 	carrier := &delivery{id: r.ID}
 	var how answering
@@ -378,6 +379,7 @@ func (l *lane) settleGroup(g *group, r groupRecord, next decision) {
 		how = l.ended(r)
 	case verdictDead:
 		l.fail(carrier, r.record, "")
+		r.Excerpt = next.excerpt[:min(len(next.excerpt), groupExcerpt)]
 		how = l.ended(r)
 	case verdictDisable:
 		how = handedBack
@@ -405,8 +407,7 @@ func putOff(wait time.Duration) answering {
 func (l *lane) ended(r groupRecord) answering {
 	if r.Delivered {
 		return func(d *delivery) bool {
-			l.finish(d)
-			l.metrics.latency.Observe(time.Since(d.stored).Seconds())
+			l.taken(d)
 			return true
 		}
 	}
@@ -434,6 +435,13 @@ func (l *lane) answer(g *group, r groupRecord, how answering) {
 		}
 	}
 	l.dropPast(l.groups.settle(g, settled, l.now()))
+}
+
+// boarded lists those present.
+func (s *groups) boarded(g *group) []*delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(g.present)
 }
 
 func (s *groups) dismiss(g *group, r groupRecord) ([]*delivery, chan struct{}) {

@@ -104,7 +104,7 @@ func (l *lane) readGroups(ctx context.Context, asOf time.Time) error {
 		return nil
 	}
 	start := time.Now()
-	subjects, err := l.records.groupSubjects(ctx, l.target.Name)
+	subjects, err := l.records.groupSubjects(ctx, l.key)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (s *groups) subjects(l *lane) map[string]bool {
 	defer s.mu.Unlock()
 	known := maps.Clone(s.skipped)
 	for _, g := range s.known {
-		known[groupSubject(l.names, l.target.Name, g.record)] = true
+		known[groupSubject(l.names, l.key, g.record)] = true
 	}
 	return known
 }
@@ -171,7 +171,7 @@ func (l *lane) claim(r groupRecord) (groupRecord, error) {
 	r.Busy, r.By = l.now().Add(l.target.Timeout+busyMargin), l.groups.owner
 	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
 	defer cancel()
-	err := l.records.put(ctx, l.target.Name, &r)
+	err := l.records.put(ctx, l.key, &r)
 	return r, err
 }
 
@@ -181,7 +181,7 @@ func (l *lane) saveGroup(r groupRecord) groupRecord {
 	defer cancel()
 	var err error
 	for range recordTries {
-		if err = l.records.put(ctx, l.target.Name, &r); err == nil || ctx.Err() != nil || errors.Is(err, errGroupMoved) {
+		if err = l.records.put(ctx, l.key, &r); err == nil || ctx.Err() != nil || errors.Is(err, errGroupMoved) {
 			break
 		}
 	}
@@ -195,7 +195,7 @@ func (l *lane) saveGroup(r groupRecord) groupRecord {
 func (l *lane) reconsider(g *group, wait time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
 	defer cancel()
-	r, ok, err := l.records.group(ctx, groupSubject(l.names, l.target.Name, g.record))
+	r, ok, err := l.records.group(ctx, groupSubject(l.names, l.key, g.record))
 	switch {
 	case err != nil:
 		l.trouble(err)

@@ -113,7 +113,7 @@ func (s *sender) askConsent(ctx context.Context, t *target) (outcome, int) {
 		return outcome{class: classifyError(err), detail: "handshake: " + detailOf(err)}, 0
 	}
 	defer answer.Body.Close()
-	_ = readAnswer(answer.Body) // for the connection's sake: only the headers count
+	_, _ = readAnswer(answer.Body, 0) // for the connection's sake: only the headers count
 	rate, why := readConsent(answer.Header, t.HandshakeOrigin)
 	if why == "" {
 		return outcome{status: answer.StatusCode}, rate

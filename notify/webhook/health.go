@@ -399,7 +399,7 @@ func (l *lane) restore(ctx context.Context) error {
 }
 
 func (l *lane) restoreRecords(ctx context.Context) error {
-	unfinished, err := l.records.unfinished(ctx, l.target.Name)
+	unfinished, err := l.records.unfinished(ctx, l.key)
 	if err != nil {
 		return err
 	}

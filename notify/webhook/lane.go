@@ -41,6 +41,14 @@ type lane struct {
 
 	line *line // nil without order
 
+	key     string // the endpoint's name in attempt records; the lane of replays has one of its own
+	live    *lane  // set in a lane of replays: the endpoint's other one, which looks after its health
+	replays *lane  // set in the other one
+	journal *journal
+	latest  *latest       // of both
+	waiting atomic.Int64  // deliveries without a slot
+	gentle  *rate.Limiter // of replays
+
 	mu         sync.Mutex
 	unfinished map[string]struct{} // events with a record from an earlier run, by subject token
 	strays     map[position]string // replies of what failed since the last success and is not back yet
@@ -97,10 +105,10 @@ func (l *lane) deliver(ctx context.Context, shut <-chan struct{}, d *delivery) {
 }
 
 func (l *lane) attempt(ctx context.Context, id string, body []byte) outcome {
-	l.underWay.Add(1)
+	l.front().underWay.Add(1)
 	l.metrics.inFlight.Inc()
 	defer func() {
-		l.underWay.Add(-1)
+		l.front().underWay.Add(-1)
 		l.metrics.inFlight.Dec()
 	}()
 	return l.sender.send(ctx, l.target, id, body)
@@ -115,7 +123,7 @@ func (l *lane) recall(d *delivery) (record, bool) {
 	l.seenAgain(d)
 	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
 	defer cancel()
-	past, err := l.records.load(ctx, l.target.Name, d.id)
+	past, err := l.records.load(ctx, l.key, d.id)
 	if err != nil {
 		l.trouble(err)
 		d.later(engineRetry)
@@ -156,9 +164,7 @@ type pass struct {
 // acquire waits for a place in the lane, for its rate, and then for a place under the global limit. The gate has the last
 // word: it may have closed meanwhile.
 func (l *lane) acquire(shut <-chan struct{}) (pass, bool) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-shut:
+	if !l.slot(shut) {
 		return pass{}, false
 	}
 	release, ok := l.place(shut)
@@ -178,11 +184,28 @@ func (l *lane) acquire(shut <-chan struct{}) (pass, bool) {
 	return pass{probe, release}, true
 }
 
+func (l *lane) slot(shut <-chan struct{}) bool {
+	if l.live != nil && !l.giveWay(shut) {
+		return false
+	}
+	l.waiting.Add(1)
+	defer l.waiting.Add(-1)
+	select {
+	case l.slots <- struct{}{}:
+		return true
+	case <-shut:
+		return false
+	}
+}
+
 // place waits for a place under the global limit. Each lane has one exchange that the limit does not count, so that hanging
 // endpoints, however many, cannot stop the others altogether.
 func (l *lane) place(shut <-chan struct{}) (release func(), ok bool) {
 	if closed(shut) || !l.pace(shut) {
 		return nil, false
+	}
+	if l.live != nil { // the free place is for live deliveries
+		return l.globalPlace(shut)
 	}
 	select {
 	case l.own <- struct{}{}: // the free place first
@@ -292,6 +315,7 @@ func (l *lane) wait(r record, retryAfter time.Duration) (wait time.Duration, pau
 
 // heed draws the conclusions for the whole endpoint.
 func (l *lane) heed(next decision) {
+	l = l.front()
 	switch {
 	case next.aborted && next.probe:
 		l.gate.abandon()
@@ -315,12 +339,14 @@ func (l *lane) settle(d *delivery, past record, next decision) {
 		return
 	}
 	l.metrics.attempt(next.verdict, next.took)
+	l.noteAttempt(d, past, next)
 	r := next.record
 	switch next.verdict {
 	case verdictDelivered:
 		l.succeed(d, past, next.outcome)
 	case verdictDead:
 		l.fail(d, r, "")
+		r.Excerpt = next.excerpt
 		l.save(d, &r)
 		l.buryAndFinish(d, r)
 	case verdictDisable:
@@ -363,6 +389,9 @@ func (l *lane) callBack() {
 		hurry(l.js.Conn(), reply)
 	}
 	clear(l.strays)
+	if l.replays != nil {
+		l.replays.callBack()
+	}
 }
 
 // clearStrays leaves the failures before a success to their schedules: they were no outage.
@@ -370,6 +399,9 @@ func (l *lane) clearStrays() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	clear(l.strays)
+	if l.replays != nil {
+		l.replays.clearStrays()
+	}
 }
 
 // seenAgain notes that a delivery came back, so that an old reply does not disturb it.
@@ -386,8 +418,7 @@ func (l *lane) finish(d *delivery) {
 }
 
 func (l *lane) succeed(d *delivery, past record, out outcome) {
-	l.finish(d)
-	l.metrics.latency.Observe(time.Since(d.stored).Seconds())
+	l.taken(d)
 	l.recovered()
 	if c := l.log.Check(zap.DebugLevel, "webhook delivered"); c != nil {
 		c.Write(zap.String("event_id", d.id), zap.Int("status", out.status), zap.Int("attempt", past.Attempts+1),
@@ -412,7 +443,7 @@ func (l *lane) save(d *delivery, r *record) {
 	}
 	var err error
 	for range recordTries {
-		if err = l.records.save(ctx, l.target.Name, d.id, r); err == nil || ctx.Err() != nil {
+		if err = l.records.save(ctx, l.key, d.id, r); err == nil || ctx.Err() != nil {
 			break
 		}
 	}

@@ -2,7 +2,16 @@ package webhook
 
 import (
 	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"vidbell/notify"
 )
 
 // DeadLetter is a delivery that was given up, as it is listed. The event's body stays with it until the letter ages out or a
@@ -59,5 +68,104 @@ type DeadQuery struct {
 // DeadLetters lists what was given up, the newest first, one letter for each endpoint and event. next goes into the query's
 // Before for what follows, as with Attempts. The error is ErrNoEndpoint, a *FieldError, or the engine's.
 func (d *Dispatcher) DeadLetters(ctx context.Context, q DeadQuery) (list []DeadLetter, next uint64, err error) {
-	return nil, 0, errNotYet
+	if q.Limit, err = checkListed(q.Limit, q.Type, q.Since, q.Until); err != nil {
+		return nil, 0, err
+	}
+	if !d.isPrepared() {
+		return nil, 0, errNotPrepared
+	}
+	names := d.config.Names
+	letters := backwards{js: d.config.JetStream, stream: names.DeadStream(), subject: q.subject(names), before: q.Before}
+	end, err := letters.each(ctx, func(msg *jetstream.RawStreamMsg) bool {
+		next = msg.Sequence
+		if letter := readLetter(names, msg); q.matches(letter) {
+			list = append(list, letter)
+		}
+		return len(list) < q.Limit && letters.bytes < lookBytes
+	})
+	if end || err != nil {
+		next = 0
+	}
+	if err == nil && len(list) == 0 && q.Endpoint != "" && next == 0 {
+		_, err = d.lane(q.Endpoint)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	for i := range list {
+		if list[i].Queued, err = d.isQueued(ctx, list[i].Endpoint, list[i].EventID); err != nil {
+			return nil, 0, err
+		}
+	}
+	return list, next, nil
+}
+
+// subject matches the letters that may be asked for: by endpoint, by event, by both or by neither.
+func (q DeadQuery) subject(names notify.Names) string {
+	switch {
+	case q.Endpoint != "" && q.EventID != "":
+		return names.DeadSubject(q.Endpoint, q.EventID)
+	case q.Endpoint != "":
+		return below(names.DeadSubject(q.Endpoint, "x"))
+	case q.EventID != "":
+		return strings.TrimSuffix(names.DeadAll(), ">") + "*." + notify.Token(q.EventID)
+	default:
+		return names.DeadAll()
+	}
+}
+
+func (q DeadQuery) matches(l DeadLetter) bool {
+	switch {
+	case q.VideoNo != "" && q.VideoNo != l.VideoNo,
+		q.Source != "" && q.Source != l.Source,
+		q.Class != "" && q.Class != l.Class,
+		q.Reason != "" && q.Reason != l.Reason,
+		q.Type != "" && !matchesAny([]string{q.Type}, l.Type):
+		return false
+	}
+	return within(l.At, q.Since, q.Until)
+}
+
+func readLetter(names notify.Names, msg *jetstream.RawStreamMsg) DeadLetter {
+	field := func(key string) string { return firstHeader(msg.Header, key) }
+	at := func(key string) time.Time {
+		t, _ := time.Parse(time.RFC3339Nano, field(key)) // what is no time is not known
+		return t
+	}
+	number := func(key string) int {
+		n, _ := strconv.Atoi(field(key))
+		return n
+	}
+	l := DeadLetter{
+		Seq: msg.Sequence, At: at(HeaderLastAttempt), Endpoint: field(HeaderEndpoint), EventID: field(HeaderEventID),
+		Attempts: number(HeaderAttempts), FirstAt: at(HeaderFirstAttempt), StoredAt: at(HeaderEventStored), Reason: field(HeaderReason),
+		Class: field(HeaderClass), Status: number(HeaderStatus), Detail: field(HeaderDetail), Group: field(HeaderGroup),
+	}
+	l.Type, l.Source, l.VideoNo = about(names, field(HeaderEventSubject), msg.Data)
+	if excerpt, err := base64.StdEncoding.DecodeString(field(HeaderExcerpt)); err == nil {
+		l.Excerpt = string(excerpt)
+	}
+	return l
+}
+
+// letter reads the dead letter of an event, nil when there is none.
+func (d *Dispatcher) letter(ctx context.Context, endpoint, id string) (*jetstream.RawStreamMsg, error) {
+	return lastOf(ctx, d.records.dead, d.config.Names.DeadSubject(endpoint, id))
+}
+
+// lastOf reads the last message of a subject, nil when there is none.
+func lastOf(ctx context.Context, stream jetstream.Stream, subject string) (*jetstream.RawStreamMsg, error) {
+	msg, err := stream.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil //nolint:nilnil // none is an answer
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read stream %s: %w", stream.CachedInfo().Config.Name, err)
+	}
+	return msg, nil
+}
+
+func (d *Dispatcher) isQueued(ctx context.Context, endpoint, id string) (bool, error) {
+	msg, err := lastOf(ctx, d.records.queue, d.config.Names.ReplaySubject(endpoint, id))
+	return msg != nil, err
 }

@@ -20,6 +20,7 @@ type metrics struct {
 
 	filtered     *prometheus.CounterVec
 	filterErrors *prometheus.CounterVec
+	unlogged     prometheus.Counter
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -67,11 +68,15 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "vidbell_webhook_filter_errors_total",
 			Help: "Events that a webhook endpoint's filter could not be asked about; they are delivered.",
 		}, endpoint),
+		unlogged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "vidbell_webhook_log_lost_total",
+			Help: "Attempts that the delivery log has no record of, because the engine did not take it; no event is lost with them.",
+		}),
 	}
 	if registerer == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.attempts, m.duration, m.pending, m.dead, m.foreign, m.latency, m.inFlight, m.state, m.filtered, m.filterErrors} {
+	for _, c := range []prometheus.Collector{m.attempts, m.duration, m.pending, m.dead, m.foreign, m.latency, m.inFlight, m.state, m.filtered, m.filterErrors, m.unlogged} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("register webhook metrics: %w", err)
 		}

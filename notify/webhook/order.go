@@ -262,7 +262,7 @@ func (l *lane) restoreLine(ctx context.Context, position *jetstream.ConsumerInfo
 	l.line.events, l.line.floor, l.line.handed = stream, position.AckFloor.Stream, position.Delivered.Stream
 	l.line.inherited = position.NumAckPending > 0 && !l.wasClean()
 	for token := range l.unfinished {
-		r, err := l.records.loadToken(ctx, l.target.Name, token)
+		r, err := l.records.loadToken(ctx, l.key, token)
 		if err != nil {
 			return err
 		}

@@ -27,6 +27,8 @@ type record struct {
 	// Held is time that the schedule did not ask for: outages, pauses, a disabled endpoint. The window does not run in it.
 	Held time.Duration `json:"held,omitempty"`
 	Dead Reason        `json:"dead,omitempty"` // decided, but the dead letter may not be written yet
+	// Excerpt is of the last answer, kept only where a letter is due.
+	Excerpt []byte `json:"excerpt,omitempty"`
 
 	// Video and Event say, for an endpoint with an order, whose line the delivery stands in, and where.
 	Video string `json:"video,omitempty"`
@@ -65,6 +67,8 @@ type records struct {
 	js     jetstream.JetStream
 	stream jetstream.Stream
 	health jetstream.Stream
+	dead   jetstream.Stream
+	queue  jetstream.Stream
 	names  notify.Names
 }
 

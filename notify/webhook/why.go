@@ -2,7 +2,11 @@ package webhook
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Explanation answers why something has not arrived, or when it did.
@@ -72,5 +76,330 @@ const (
 // Why tells what became of an event, or of all events of a video, at an endpoint: whether it was wanted, when it was stored,
 // tried and taken, or what it waits for. The error is ErrNoEndpoint, ErrNoEvent, or the engine's.
 func (d *Dispatcher) Why(ctx context.Context, endpoint, eventIDOrVideoNo string) (Explanation, error) {
-	return Explanation{}, errNotYet
+	l, err := d.lane(endpoint)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("endpoint %q: %w", endpoint, err)
+	}
+	if !d.isPrepared() {
+		return Explanation{}, errNotPrepared
+	}
+	events, err := d.lookUp(ctx, l, eventIDOrVideoNo, maxExplained)
+	if err != nil {
+		return Explanation{}, err
+	}
+	if err := d.journal.flush(ctx); err != nil && ctx.Err() != nil {
+		return Explanation{}, err
+	}
+	result := Explanation{Endpoint: endpoint, Asked: eventIDOrVideoNo}
+	for _, e := range slices.Backward(events) {
+		fate, err := d.fateOf(ctx, l, e)
+		if err != nil {
+			return result, fmt.Errorf("explain event %q: %w", e.id, err)
+		}
+		result.Events = append(result.Events, fate)
+	}
+	return result, nil
+}
+
+const (
+	maxExplained      = 50 // events of one video
+	explainedAttempts = 20 // of one event
+)
+
+// inquiry is what is found out about one event at one endpoint.
+type inquiry struct {
+	fate   EventFate
+	lane   *lane
+	event  loggedEvent
+	record record // of the delivery that is under way
+	now    time.Time
+	info   *jetstream.ConsumerInfo // nil when the endpoint wants nothing of the event's stream
+	given  bool
+}
+
+func (d *Dispatcher) fateOf(ctx context.Context, l *lane, e loggedEvent) (EventFate, error) {
+	q := &inquiry{lane: l, event: e, now: l.now()}
+	q.fate.EventID, q.fate.StoredAt = e.id, e.stored
+	q.fate.Type, q.fate.Source, q.fate.VideoNo = about(l.names, e.subject, e.body)
+	for _, ask := range []func(context.Context, *inquiry) error{
+		d.askWanted, d.askAttempts, d.askLetter, d.askRecord, d.askPosition,
+	} {
+		if err := ask(ctx, q); err != nil {
+			return q.fate, err
+		}
+	}
+	q.conclude()
+	if q.fate.Fate == FateWaiting {
+		if err := q.askWhatFor(ctx); err != nil {
+			return q.fate, err
+		}
+	}
+	q.fate.Sentence = q.sentence()
+	return q.fate, nil
+}
+
+func (d *Dispatcher) askWanted(_ context.Context, q *inquiry) error {
+	m, err := q.lane.target.condition().compile()
+	q.fate.Unwanted = m.misses(q.fate.Type, q.fate.Source, q.event.body)
+	q.fate.Wanted = q.fate.Unwanted == ""
+	return err
+}
+
+func (d *Dispatcher) askAttempts(ctx context.Context, q *inquiry) error {
+	ask := AttemptQuery{
+		Endpoint: q.lane.target.Name, EventID: q.event.id, Since: q.event.stored.Add(-clockSlack), Limit: maxListed,
+	}
+	for {
+		list, next, err := d.readAttempts(ctx, ask, lookBytes)
+		if err != nil {
+			return err
+		}
+		for _, a := range list {
+			q.fate.AttemptsMade++
+			if a.Result == ResultDelivered && q.fate.DeliveredAt.IsZero() {
+				q.fate.DeliveredAt = a.At.Add(a.Duration)
+			}
+		}
+		q.fate.Attempts = append(q.fate.Attempts, list[:min(len(list), explainedAttempts-len(q.fate.Attempts))]...)
+		if ask.Before = next; next == 0 {
+			return nil
+		}
+	}
+}
+
+func (d *Dispatcher) askLetter(ctx context.Context, q *inquiry) error {
+	msg, err := d.letter(ctx, q.lane.target.Name, q.event.id)
+	if err != nil || msg == nil {
+		return err
+	}
+	letter := readLetter(q.lane.names, msg)
+	q.fate.Dead = &letter
+	return nil
+}
+
+func (d *Dispatcher) askRecord(ctx context.Context, q *inquiry) (err error) {
+	name, id := q.lane.target.Name, q.event.id
+	if q.fate.Replay, err = d.isQueued(ctx, name, id); err != nil {
+		return err
+	}
+	if q.fate.Dead != nil {
+		q.fate.Dead.Queued = q.fate.Replay
+	}
+	key, in := name, q.lane.groups
+	if q.fate.Replay {
+		key, in = q.lane.replays.key, q.lane.replays.groups
+	}
+	if q.record, err = d.records.load(ctx, key, id); err != nil {
+		return err
+	}
+	if r, ok := in.recordOf(id); ok && !r.over() {
+		q.record = r.record
+	}
+	q.fate.AttemptsMade = max(q.fate.AttemptsMade, q.record.Attempts)
+	return nil
+}
+
+// recordOf is the record of the group that an event is told in, as far as this process knows.
+func (s *groups) recordOf(id string) (groupRecord, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.known[id]
+	if g == nil {
+		return groupRecord{}, false
+	}
+	return g.record, true
+}
+
+func (d *Dispatcher) askPosition(ctx context.Context, q *inquiry) error {
+	v, err := d.records.loadServed(ctx, q.lane.target.Name)
+	if err != nil {
+		return err
+	}
+	q.given = v.proof(q.lane.names).given(q.event)
+	for _, f := range d.feeds {
+		if f.lane == q.lane && f.stream == q.event.stream {
+			q.info, err = f.info(ctx)
+			return err
+		}
+	}
+	return nil
+}
+
+// conclude takes the first that applies: what is known for certain before what follows.
+func (q *inquiry) conclude() {
+	f := &q.fate
+	pending := q.given && q.info != nil && q.event.seq > q.info.AckFloor.Stream
+	switch {
+	case f.Replay && f.Dead == nil:
+		f.Fate = FateWaiting
+	case f.Dead != nil:
+		f.Fate = FateDead
+	case !f.DeliveredAt.IsZero():
+		f.Fate = FateDelivered
+	case !f.Wanted && q.record.Attempts == 0:
+		f.Fate = FateUnwanted
+	case pending:
+		f.Fate = FateWaiting
+	case q.given:
+		f.Fate = FateOver
+	default:
+		f.Fate = FateMissed
+	}
+}
+
+// askWhatFor looks for what holds a delivery up, the gravest first.
+func (q *inquiry) askWhatFor(ctx context.Context) error {
+	f, l, h := &q.fate, q.lane, q.lane.report()
+	rest := time.Duration(0)
+	if q.record.Attempts > 0 && !l.early(q.record) {
+		rest = q.record.rest(q.now)
+	}
+	switch {
+	case h.State == StateDisabled:
+		f.WaitingFor = WaitingDisabled
+	case h.State == StateDegraded:
+		f.WaitingFor, f.WaitingUntil = WaitingBreaker, h.Next
+	case h.State == StatePaused && h.Next.After(q.now.Add(rest)):
+		f.WaitingFor, f.WaitingUntil = WaitingPause, h.Next
+	case rest > 0:
+		f.WaitingFor, f.WaitingUntil = WaitingSchedule, q.now.Add(rest)
+	case f.Replay:
+		f.WaitingFor = WaitingTurn
+	case q.event.seq > q.info.Delivered.Stream:
+		f.WaitingFor = WaitingTurn
+		return q.countAhead(ctx)
+	case l.line != nil && l.line.waits(videoOf(q.event.subject), q.event.seq, q.now):
+		f.WaitingFor = WaitingOrder
+	case l.groups.wait > 0:
+		f.WaitingFor = WaitingGroup
+	case l.rate.Tokens() < 0:
+		f.WaitingFor = WaitingRate
+	default:
+		f.WaitingFor = WaitingRequest
+	}
+	return nil
+}
+
+// waits reports whether an event has others before it in the line of its video.
+func (l *line) waits(video string, seq uint64, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i, known := l.find(video, seq)
+	return known && slices.ContainsFunc(l.videos[video][:i], func(t turn) bool { return l.waitsFor(t, now) })
+}
+
+// countAhead counts what the engine hands out before the event: all that is not handed out yet, less what comes from it on.
+func (q *inquiry) countAhead(ctx context.Context) error {
+	config := q.info.Config
+	reader, err := q.lane.js.CreateConsumer(ctx, q.event.stream, jetstream.ConsumerConfig{
+		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: q.event.seq,
+		FilterSubject: config.FilterSubject, FilterSubjects: config.FilterSubjects, MemoryStorage: true, Replicas: 1, InactiveThreshold: forwardQuiet,
+	})
+	if err != nil {
+		return fmt.Errorf("count what is before it: %w", err)
+	}
+	from := reader.CachedInfo()
+	all := q.info.NumPending + uint64(max(0, q.info.NumAckPending))
+	q.fate.Ahead = all - min(all, from.NumPending)
+	_ = q.lane.js.DeleteConsumer(ctx, q.event.stream, from.Name) // else it ages out
+	return nil
+}
+
+// sentence says it to people.
+func (q *inquiry) sentence() string {
+	f, name := q.fate, q.lane.target.Name
+	switch f.Fate {
+	case FateDelivered:
+		return fmt.Sprintf("%s took it at %s, %s after it was stored.", name, clock(f.DeliveredAt), short(f.DeliveredAt.Sub(f.StoredAt)))
+	case FateDead:
+		again := "it is kept for replay"
+		if f.Replay {
+			again = "a replay is under way"
+		}
+		return fmt.Sprintf("It was given up at %s after %s (%s%s); %s.", clock(f.Dead.At), times(f.Dead.Attempts), f.Dead.Reason, lastly(f.Dead.Detail), again)
+	case FateUnwanted:
+		return fmt.Sprintf("%s does not ask for it: its %s leave it out.", name, unwantedBy(f.Unwanted))
+	case FateMissed:
+		return fmt.Sprintf("It was stored when %s did not yet ask for such events; a replay of what is missing brings it.", name)
+	case FateOver:
+		return fmt.Sprintf("%s is past it: taken, or left out by the filter of that time, longer ago than the delivery log goes back.", name)
+	default:
+		return q.waiting()
+	}
+}
+
+func unwantedBy(unwanted string) string {
+	if unwanted == "filter" {
+		return "filter settings"
+	}
+	return unwanted
+}
+
+func (q *inquiry) waiting() string {
+	f := q.fate
+	text := "It is waiting"
+	if f.Replay {
+		text = "Its replay is waiting"
+	}
+	switch f.WaitingFor {
+	case WaitingDisabled:
+		text += " until the endpoint is enabled"
+	case WaitingBreaker:
+		text += " for the receiver to be back, which is asked" + untilText(" next at ", f.WaitingUntil)
+	case WaitingPause:
+		text += untilText(" until ", f.WaitingUntil) + ", as the receiver asked with Retry-After"
+	case WaitingSchedule:
+		text += untilText(" until ", f.WaitingUntil) + " for its next attempt"
+	case WaitingTurn:
+		text += " for its turn"
+		if !f.Replay {
+			text += fmt.Sprintf(", behind %d others", f.Ahead)
+		}
+	case WaitingOrder:
+		text += " for an earlier event of its video"
+	case WaitingGroup:
+		text += " for others to be told with"
+	case WaitingRate:
+		text += " for the endpoint's rate limit"
+	default:
+		text = "Its request is under way, or about to be"
+	}
+	if f.AttemptsMade > 0 {
+		text += "; so far there were " + times(f.AttemptsMade) + lastly(q.record.LastDetail)
+	}
+	return text + "."
+}
+
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+func untilText(before string, t time.Time) string {
+	if t.IsZero() {
+		return " now"
+	}
+	return before + clock(t)
+}
+
+func short(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	default:
+		return d.Round(time.Second).String()
+	}
+}
+
+func times(attempts int) string {
+	if attempts == 1 {
+		return "1 attempt"
+	}
+	return fmt.Sprintf("%d attempts", attempts)
+}
+
+func lastly(detail string) string {
+	if detail == "" {
+		return ""
+	}
+	return ", the last with: " + detail
 }
