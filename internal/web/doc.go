@@ -6,6 +6,12 @@
 //	GET  /metrics                     Prometheus
 //	GET  /v1/sources                  what every source is doing, as JSON
 //	POST /v1/sources/{name}/release   believe the deletions that a source holds back
+//	GET  /v1/endpoints                how every webhook endpoint fares
+//	POST /v1/endpoints/{name}/enable  let it have its deliveries again; /disable keeps them, /test sends one that is marked as a test
+//	GET  /v1/deliveries               the attempts, the newest first; filters and cursor as parameters
+//	GET  /v1/dead-letters             what was given up
+//	POST /v1/replay                   deliver once more, or only count
+//	GET  /v1/why                      why has this not arrived?
 //	POST /v1/hints/<secret>           a callback of the platform; only where a secret is set, and listed nowhere
 //
 // # Who may ask
