@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"vidbell/internal/config"
@@ -44,38 +46,96 @@ func newRunning(listen string, token config.Secret) *running {
 		client: &http.Client{
 			Transport:     &http.Transport{DisableKeepAlives: true}, // and no proxy: it would learn the token
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			Timeout:       askTimeout,
 		},
 	}
 }
 
+// call is one request to the running service.
+type call struct {
+	method, path string
+	query        url.Values
+	body         any           // sent as JSON; nil for none
+	timeout      time.Duration // askTimeout when zero
+}
+
 // ask sends a request with the token and returns status and body of the answer.
 func (r *running) ask(ctx context.Context, method, path string) (status int, body []byte, err error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+r.address+path, http.NoBody)
+	return r.call(ctx, call{method: method, path: path})
+}
+
+func (r *running) call(ctx context.Context, c call) (status int, body []byte, err error) {
+	if c.timeout == 0 {
+		c.timeout = askTimeout
+	}
+	bounded, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	req, err := r.request(bounded, c)
 	if err != nil {
 		return 0, nil, err
 	}
-	if r.token.IsSet() {
-		req.Header.Set("Authorization", "Bearer "+r.token.Reveal())
-	}
 	resp, err := r.client.Do(req)
 	if err != nil {
-		return 0, nil, r.unreached(ctx, err)
+		return 0, nil, r.unreached(ctx, c, err)
 	}
 	defer resp.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return 0, nil, r.unreached(ctx, err)
+		return 0, nil, r.unreached(ctx, c, err)
 	}
 	return resp.StatusCode, body, nil
 }
 
-func (r *running) unreached(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+func (r *running) request(ctx context.Context, c call) (*http.Request, error) {
+	address := "http://" + r.address + c.path
+	if len(c.query) > 0 {
+		address += "?" + c.query.Encode()
+	}
+	var content io.Reader = http.NoBody
+	if c.body != nil {
+		text, err := json.Marshal(c.body)
+		if err != nil {
+			return nil, err
+		}
+		content = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, c.method, address, content)
+	if err != nil {
+		return nil, err
+	}
+	if c.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.token.IsSet() {
+		req.Header.Set("Authorization", "Bearer "+r.token.Reveal())
+	}
+	return req, nil
+}
+
+func (r *running) unreached(ctx context.Context, c call, err error) error {
+	switch {
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("what listens at %s does not answer within %s: look at its log, or set VIDBELL_HTTP_LISTEN to the address of vidbell",
+			r.address, c.timeout)
 	}
 	return fmt.Errorf("no vidbell answers at %s: start it with vidbell run, or set VIDBELL_HTTP_LISTEN to the address it listens on: %w",
 		r.address, err)
+}
+
+// fetch asks for something and reads the answer; it returns the answer as it came too.
+func fetch[T any](ctx context.Context, r *running, c call) (answer T, body []byte, err error) {
+	status, body, err := r.call(ctx, c)
+	if err != nil {
+		return answer, nil, err
+	}
+	if status/100 != 2 {
+		return answer, nil, r.refused(status, body)
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return answer, nil, fmt.Errorf("the answer from %s is none of vidbell's: %w", r.address, err)
+	}
+	return answer, body, nil
 }
 
 // refused turns an answer that is no success into an error that says what to do.
@@ -91,8 +151,20 @@ func (r *running) refused(status int, body []byte) error {
 		return fmt.Errorf("what answers at %s with status %d is no vidbell: set VIDBELL_HTTP_LISTEN to the address it listens on",
 			r.address, status)
 	}
-	return fmt.Errorf("the service at %s refuses: %s", r.address, safe(problem.Detail))
+	err := fmt.Errorf("the service at %s refuses: %s", r.address, safe(problem.Detail))
+	switch status {
+	case http.StatusBadRequest:
+		return &ExitError{Code: ExitUsage, Err: err}
+	case http.StatusNotFound:
+		return &notFoundError{err}
+	}
+	return err
 }
+
+// notFoundError says that what was asked about is not there.
+type notFoundError struct{ error }
+
+func (e *notFoundError) Unwrap() error { return e.error }
 
 // dialable turns a listening address into one to connect to: all interfaces include loopback.
 func dialable(listen string) string {

@@ -41,6 +41,7 @@ type service struct {
 	listener net.Listener
 
 	operator   *operator
+	courier    *courier
 	poller     *poller.Poller
 	dispatcher *webhook.Dispatcher
 	loaded     atomic.Bool // the state is, and the consumers exist
@@ -48,7 +49,7 @@ type service struct {
 
 // newService opens the HTTP listener and starts the engine. Whoever gets a service closes it.
 func newService(ctx context.Context, cfg *config.Config, log *zap.Logger) (*service, error) {
-	s := &service{cfg: cfg, log: log, operator: newOperator(cfg)}
+	s := &service{cfg: cfg, log: log, operator: newOperator(cfg), courier: &courier{log: log.Named("api")}}
 	if cfg.HTTP.Listen != "" {
 		var err error
 		if s.listener, err = web.Listen(ctx, cfg.HTTP.Listen); err != nil {
@@ -156,6 +157,8 @@ func (s *service) serveHTTP(ctx context.Context) (<-chan error, error) {
 
 func (s *service) addPages(server *web.Server) error {
 	server.HandleSources(s.operator)
+	server.HandleEndpoints(s.courier)
+	server.HandleDeliveries(s.courier)
 	if !s.cfg.HTTP.HintSecret.IsSet() {
 		return nil
 	}
@@ -255,6 +258,7 @@ func (s *service) setUp(ctx context.Context) error {
 func (s *service) setUpDeliveries(ctx context.Context) error {
 	list := endpoints(s.cfg)
 	if len(list) == 0 {
+		s.courier.attach(noEndpoints{})
 		return nil
 	}
 	var err error
@@ -266,7 +270,11 @@ func (s *service) setUpDeliveries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.insist(ctx, s.dispatcher.Prepare)
+	if err := s.insist(ctx, s.dispatcher.Prepare); err != nil {
+		return err
+	}
+	s.courier.attach(s.dispatcher)
+	return nil
 }
 
 // remake makes the streams of deliveries again when the engine has lost everything.

@@ -2,7 +2,6 @@ package app
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,16 +46,6 @@ func (r *running) sources(ctx context.Context) (body []byte, list []web.Source, 
 		return nil, nil, fmt.Errorf("the answer from %s is no list of sources: %w", r.address, err)
 	}
 	return body, answer.Sources, nil
-}
-
-func indent(out io.Writer, body []byte) error {
-	var text bytes.Buffer
-	if err := json.Indent(&text, bytes.TrimSpace(body), "", "  "); err != nil {
-		return err
-	}
-	text.WriteByte('\n')
-	_, err := text.WriteTo(out)
-	return err
 }
 
 func printSources(out io.Writer, list []web.Source, now time.Time) error {
@@ -168,21 +157,33 @@ func held(list []web.Source, name string) (web.Hold, error) {
 // confirm asks on a terminal; elsewhere nobody could answer.
 func confirm(ctx context.Context, ask io.Writer, o ReleaseOptions, hold web.Hold) error {
 	what := fmt.Sprintf("%s of source %s, held back (%s)", plural(hold.Videos, "deletion"), o.Name, safe(hold.Reason))
+	return consent{o.Yes, o.Terminal, o.In}.get(ctx, ask, "announce", what, "not released")
+}
+
+// consent is how a command that does much at once is allowed to.
+type consent struct {
+	yes      bool      // it was given already
+	terminal bool      // in is one: there is a person to ask
+	in       io.Reader // where the answer comes from
+}
+
+// get returns nil when the verb may be done to what there is, otherwise an error: the refusal, or what to do.
+func (c consent) get(ctx context.Context, ask io.Writer, verb, what, refusal string) error {
 	switch {
-	case o.Yes:
+	case c.yes:
 		return nil
-	case !o.Terminal:
-		return &ExitError{Code: ExitUsage, Err: fmt.Errorf("this would announce %s: repeat it with --yes", what)}
+	case !c.terminal:
+		return &ExitError{Code: ExitUsage, Err: fmt.Errorf("this would %s %s: repeat it with --yes", verb, what)}
 	}
-	if _, err := fmt.Fprintf(ask, "Announce %s? [y/N] ", what); err != nil {
+	if _, err := fmt.Fprintf(ask, "%s %s? [y/N] ", strings.ToUpper(verb[:1])+verb[1:], what); err != nil {
 		return err
 	}
-	answer, err := readLine(ctx, o.In)
+	answer, err := readLine(ctx, c.in)
 	if err != nil {
 		return err
 	}
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
-		return errors.New("not released")
+		return errors.New(refusal)
 	}
 	return nil
 }

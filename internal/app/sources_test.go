@@ -145,6 +145,11 @@ func setEnv(t *testing.T, pairs ...string) {
 // serve runs the HTTP server of a service with the token, and points the commands to it.
 func serve(t *testing.T, o web.Operator) {
 	t.Helper()
+	servePages(t, func(s *web.Server) { s.HandleSources(o) })
+}
+
+func servePages(t *testing.T, add func(*web.Server)) {
+	t.Helper()
 	listener, err := web.Listen(t.Context(), "127.0.0.1:0")
 	must(t, err)
 	server, err := web.New(web.Config{
@@ -152,7 +157,7 @@ func serve(t *testing.T, o web.Operator) {
 		Token: config.NewSecret(token), Logger: zaptest.NewLogger(t),
 	})
 	must(t, err)
-	server.HandleSources(o)
+	add(server)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- server.Run(ctx) }()

@@ -1,12 +1,15 @@
 package app
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf16"
 
 	"golang.org/x/term"
 )
@@ -59,11 +62,54 @@ func (p printer) line(format string, args ...any) {
 // safe escapes control characters: names and causes come from outside, and a terminal obeys them.
 func safe(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+		if obeyed(r) {
 			return '\uFFFD'
 		}
 		return r
 	}, s)
+}
+
+// obeyed tells whether a terminal does something else with a character than to show it: control characters, overrides of the
+// direction of writing and other formats, separators of lines.
+func obeyed(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
+}
+
+// writeJSON prints a JSON document for people and programs. What a terminal would obey is escaped, inside the texts, where
+// alone it can be: it stays the same document.
+func writeJSON(out io.Writer, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return indent(out, text)
+}
+
+// indent is writeJSON for what is JSON already.
+func indent(out io.Writer, body []byte) error {
+	var text bytes.Buffer
+	if err := json.Indent(&text, bytes.TrimSpace(body), "", "  "); err != nil {
+		return err
+	}
+	_, err := io.WriteString(out, escapeJSON(text.String())+"\n")
+	return err
+}
+
+// escapeJSON writes what safe would replace as JSON writes it in ASCII.
+func escapeJSON(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case !obeyed(r) || r == '\n':
+			b.WriteRune(r)
+		case r > 0xFFFF:
+			first, second := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, first, second)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // shorten cuts the middle out of a text that is longer than n.

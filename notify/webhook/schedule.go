@@ -8,8 +8,11 @@ import (
 	"time"
 )
 
+// JitterShare is how much of a wait it may be longer or shorter: 5 m become 4 m to 6 m, so that an outage's deliveries do not
+// come back in one wave.
+const JitterShare = 0.2
+
 const (
-	jitterShare  = 0.2 // a step of 5 m becomes 4 m to 6 m: an outage's deliveries do not come back in one wave
 	maxSteps     = 50
 	maxStep      = 7 * 24 * time.Hour
 	minStep      = 10 * time.Millisecond
@@ -122,5 +125,5 @@ func (s Schedule) after(attempts int, r float64) (time.Duration, bool) {
 func (s Schedule) window() time.Duration { return jittered(s.Total(), 1) }
 
 func jittered(d time.Duration, r float64) time.Duration {
-	return time.Duration(float64(d) * (1 - jitterShare + 2*jitterShare*r))
+	return time.Duration(float64(d) * (1 - JitterShare + 2*JitterShare*r))
 }
