@@ -65,7 +65,8 @@ func TestCommandHelp(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"help"}, {"--help"}} {
 		p, code := run(t, nil, args...)
-		mustEnd(t, p, code, exitOK, "demo", "check", "simulate", "sources", "version", "healthcheck", "help env")
+		mustEnd(t, p, code, exitOK, "demo", "check", "simulate", "sources", "endpoints", "deliveries", "dead-letters", "replay", "why",
+			"send-test", "schedule", "version", "healthcheck", "help env")
 	}
 	p, code := run(t, nil, "help", "env")
 	mustEnd(t, p, code, exitOK)
@@ -80,14 +81,26 @@ func TestCommandHelp(t *testing.T) {
 func TestCommandThatIsNone(t *testing.T) {
 	t.Parallel()
 	for line, texts := range map[string][]string{
-		"chek":               {`"chek"`, "did you mean check?"},
-		"check extra":        {"extra"},
-		"check --jsn":        {"--jsn", `"vidbell check --help" lists the flags`},
-		"demo --for ten":     {"--for", "ten"},
-		"sources relaese":    {`"relaese"`, "did you mean release?"},
-		"sources release":    {"name one source", "vidbell sources"},
-		"sources release -y": {"-y", `"vidbell sources release --help" lists the flags`},
-		"demo --for -5s":     {"--for", "-5s"},
+		"chek":                              {`"chek"`, "did you mean check?"},
+		"check extra":                       {"extra"},
+		"check --jsn":                       {"--jsn", `"vidbell check --help" lists the flags`},
+		"demo --for ten":                    {"--for", "ten"},
+		"sources relaese":                   {`"relaese"`, "did you mean release?"},
+		"sources release":                   {"name one source", "vidbell sources"},
+		"sources release -y":                {"-y", `"vidbell sources release --help" lists the flags`},
+		"demo --for -5s":                    {"--for", "-5s"},
+		"endpoints enabel x":                {`"enabel"`, "did you mean enable?"},
+		"endpoints disable":                 {"name one endpoint", "vidbell endpoints"},
+		"endpoints enable a b --reason x":   {"name one endpoint"},
+		"deliveries --since dawn":           {"--since", "dawn", "2h30m"},
+		"deliveries --limit 0":              {"--limit"},
+		"dead-letters --follow":             {"--follow", `"vidbell dead-letters --help" lists the flags`},
+		"replay":                            {"say what to replay", "--dead"},
+		"replay --event evt_1 --until dusk": {"--until", "dusk"},
+		"why ops":                           {"name an endpoint", "video"},
+		"send-test":                         {"name one endpoint"},
+		"schedule often":                    {"often", "standard"},
+		"schedule 0,5s 5m":                  {"accepts at most 1 arg"},
 		"simulate --listen 127.0.0.1:0 --videos -5":        {"--videos", "-5"},
 		"simulate --listen 127.0.0.1:0 --min 20s --max 1s": {"MaxLifetime"},
 	} {
