@@ -69,15 +69,17 @@ func (o operated) finish(kind string) string {
 	return no
 }
 
-// why is the one sentence about a video.
-func (o operated) why(no string) string {
+// why is what there is to know of a video with one event; people get a sentence of it.
+func (o operated) why(no string) web.Explained {
 	o.t.Helper()
 	events := read[web.Explanation](o, "why", o.endpoint, no).Events
 	if len(events) != 1 {
 		o.t.Fatalf("%s has %+v", no, events)
 	}
-	mustContain(o.t, o.command(exitOK, "why", o.endpoint, no), events[0].Answer)
-	return events[0].Answer
+	if e := events[0]; e.VideoNo != no || !e.Wanted || e.StoredAt == nil || !strings.HasSuffix(e.Answer, ".") {
+		o.t.Errorf("%s is explained as %+v", no, e)
+	}
+	return events[0]
 }
 
 func mustContain(t *testing.T, text string, parts ...string) {
@@ -105,7 +107,11 @@ func TestTheOperatorEnablesAReceiverThatWasGone(t *testing.T) {
 	}
 	mustContain(t, o.command(exitOK, "endpoints"), o.endpoint, "disabled: gone", "vidbell endpoints enable "+o.endpoint)
 	for _, no := range []string{first, second} {
-		mustContain(t, o.why(no), "disabled")
+		e := o.why(no)
+		if e.Fate != "waiting" || e.WaitingFor != "disabled" {
+			t.Errorf("%s is explained as %+v", no, e)
+		}
+		mustContain(t, o.command(exitOK, "why", o.endpoint, no), no, e.EventID, "until the endpoint is enabled")
 	}
 	if n := len(o.to.all()); n != 1 {
 		t.Errorf("%d requests to a receiver that is gone", n)
@@ -115,7 +121,8 @@ func TestTheOperatorEnablesAReceiverThatWasGone(t *testing.T) {
 		o.eventually("the backlog arrives", func() bool { return slices.Equal(o.to.told(no), []string{kind}) })
 	}
 	o.eventually("the endpoint is well", func() bool { e := o.only(); return e.State == "active" && e.Pending == 0 })
-	o.eventually("why knows", func() bool { return strings.Contains(o.why(first), "elivered") })
+	o.eventually("why knows", func() bool { return o.why(first).Fate == "delivered" })
+	mustContain(t, o.command(exitOK, "why", o.endpoint, first), o.endpoint+" took it at ", "try 1", "410", "try 2", "204")
 
 	mustContain(t, o.command(exitOK, "endpoints", "disable", o.endpoint, "--reason", "it moves on Friday"), "disabled: "+o.endpoint)
 	mustContain(t, o.command(exitOK, "endpoints"), "disabled: operator", "it moves on Friday")
@@ -145,7 +152,11 @@ func TestTheOperatorReplaysWhatWasGivenUp(t *testing.T) {
 	mustContain(t, o.command(exitOK, "dead-letters", "--endpoint", o.endpoint), letter.EventID, no, "415", "vidbell replay --dead")
 	mustContain(t, o.command(exitOK, "dead-letters", "--video", "VI1"), "no dead letters")
 	mustContain(t, o.command(exitOK, "endpoints"), "1 dead letter")
-	mustContain(t, o.why(no), "415")
+	e := o.why(no)
+	if e.Fate != "dead" || e.DeadLetter == nil || e.DeadLetter.Seq != letter.Seq || e.AttemptsMade != 1 {
+		t.Errorf("%s is explained as %+v", no, e)
+	}
+	mustContain(t, o.command(exitOK, "why", o.endpoint, no), no, letter.EventID, "It was given up at ", "after 1 attempt", "415", "kept for replay")
 	mustContain(t, o.command(exitOK, "replay", "--dead", "--dry-run"), o.endpoint, "1 event", "would be delivered once more")
 	mustContain(t, o.command(exitUsage, "replay", "--dead"), "1 event", "--yes")
 	if n := len(o.to.all()); n != 1 {
