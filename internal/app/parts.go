@@ -156,9 +156,11 @@ func engineConfig(c *config.Config, log *zap.Logger) engine.Config {
 		URL: strings.Join(urls, ","), Credentials: c.NATS.Creds, NKey: c.NATS.NKey,
 		TLS:    engine.TLS{CA: c.NATS.TLSCA, Cert: c.NATS.TLSCert, Key: c.NATS.TLSKey},
 		Listen: c.NATS.Listen, ListenToken: c.NATS.ListenToken.Reveal(), DataDir: c.DataDir,
-		Subjects:  []string{c.Names.AllEvents(), c.Names.OpsAll()},
-		Consumers: map[string][]string{c.Names.Stream(): consumers, c.Names.OpsStream(): consumers},
-		Name:      "vidbell", Logger: log,
+		Subjects: []string{c.Names.AllEvents(), c.Names.OpsAll()},
+		Consumers: map[string][]string{
+			c.Names.Stream(): consumers, c.Names.OpsStream(): consumers, c.Names.ReplayStream(): consumers,
+		},
+		Name: "vidbell", Logger: log,
 	}
 }
 
