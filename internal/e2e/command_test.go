@@ -32,7 +32,7 @@ const (
 )
 
 // mustEnd looks at the code a process ended with, and for texts in what it printed.
-func mustEnd(t *testing.T, p *process, code, want int, texts ...string) {
+func mustEnd(t testing.TB, p *process, code, want int, texts ...string) {
 	t.Helper()
 	out := p.stdout.String() + p.stderr.String()
 	if code != want {

@@ -82,7 +82,7 @@ func (o operated) why(no string) web.Explained {
 	return events[0]
 }
 
-func mustContain(t *testing.T, text string, parts ...string) {
+func mustContain(t testing.TB, text string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
 		if !strings.Contains(text, part) {

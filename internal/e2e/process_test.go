@@ -110,7 +110,7 @@ func start(t testing.TB, s settings, args ...string) *process {
 }
 
 // run waits for a command to end, and returns its exit code.
-func run(t *testing.T, s settings, args ...string) (p *process, code int) {
+func run(t testing.TB, s settings, args ...string) (p *process, code int) {
 	t.Helper()
 	p = start(t, s, args...)
 	code = p.wait()

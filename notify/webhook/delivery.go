@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"fmt"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -56,11 +55,6 @@ func newDelivery(conn *nats.Conn, msg *nats.Msg, meta *nats.MsgMetadata, now tim
 	}
 	d.reply.Store(&msg.Reply)
 	return d
-}
-
-// strangerID is for an event that was not written by us: its position in the stream is as steady an id as any.
-func strangerID(stream string, seq uint64) string {
-	return "msg_" + stream + "_" + strconv.FormatUint(seq, 10)
 }
 
 func firstHeader(h nats.Header, key string) string {

@@ -192,7 +192,7 @@ func (f *feed) take(hard context.Context, msg *nats.Msg) {
 		return
 	}
 	d := newDelivery(f.conn, msg, meta, now)
-	if !notify.IsEvent(msg.Header) {
+	if !f.ours(msg.Header) {
 		f.skip(d)
 		return
 	}
@@ -210,6 +210,17 @@ func (f *feed) take(hard context.Context, msg *nats.Msg) {
 	}
 	f.held[seq] = d
 	go f.deliver(hard, f.shut, d)
+}
+
+// ours reports whether vidbell wrote a message. What is queued for a replay carries the event's id in a header of its own.
+func (f *feed) ours(h nats.Header) bool {
+	if !f.queue {
+		return notify.IsEvent(h)
+	}
+	event := nats.Header{
+		jetstream.MsgIDHeader: {firstHeader(h, HeaderEventID)}, contentTypeHeader: {firstHeader(h, contentTypeHeader)},
+	}
+	return notify.IsEvent(event)
 }
 
 // skip acknowledges a message that vidbell did not write: it is neither signed nor sent.

@@ -89,14 +89,10 @@ func (d *Dispatcher) findIn(ctx context.Context, name string, missing map[string
 }
 
 func rawEvent(stream string, msg *jetstream.RawStreamMsg) loggedEvent {
-	e := loggedEvent{
+	return loggedEvent{
 		stream: stream, seq: msg.Sequence, id: firstHeader(msg.Header, jetstream.MsgIDHeader), subject: msg.Subject,
 		contentType: firstHeader(msg.Header, contentTypeHeader), stored: msg.Time, body: msg.Data,
 	}
-	if e.id == "" {
-		e.id = strangerID(stream, e.seq)
-	}
-	return e
 }
 
 // ofVideo returns the newest events of a video, of whatever source, the oldest first.

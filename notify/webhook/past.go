@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"vidbell/notify"
 )
 
 const (
@@ -122,6 +124,9 @@ func countOf(ctx context.Context, js jetstream.JetStream, stream, subject string
 	return count, nil
 }
 
+// errForeign is a message that vidbell did not write: it is sent to nobody.
+var errForeign = errors.New("not an event of ours")
+
 // loggedEvent is an event as it is in the log, or in a dead letter.
 type loggedEvent struct {
 	stream      string
@@ -194,12 +199,11 @@ func logged(msg jetstream.Msg) (loggedEvent, error) {
 		return loggedEvent{}, err
 	}
 	h := msg.Headers()
-	e := loggedEvent{
+	if !notify.IsEvent(h) {
+		return loggedEvent{}, errForeign
+	}
+	return loggedEvent{
 		stream: meta.Stream, seq: meta.Sequence.Stream, id: firstHeader(h, jetstream.MsgIDHeader), subject: msg.Subject(),
 		contentType: firstHeader(h, contentTypeHeader), stored: meta.Timestamp, body: msg.Data(),
-	}
-	if e.id == "" {
-		e.id = strangerID(e.stream, e.seq)
-	}
-	return e, nil
+	}, nil
 }
