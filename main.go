@@ -17,18 +17,19 @@ import (
 
 	"vidbell/internal/app"
 	"vidbell/internal/config"
+	"vidbell/internal/printable"
 )
 
 func main() { os.Exit(run()) }
 
 // run returns the exit code. The first signal asks for an orderly stop, the second ends the process at once.
 func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	err := root().ExecuteContext(ctx)
 	if err != nil && err.Error() != "" {
-		fmt.Fprintln(os.Stderr, "vidbell: "+err.Error())
+		fmt.Fprintln(printable.Writer(os.Stderr), "vidbell: "+err.Error())
 	}
 	code := app.ExitCode(err)
 	if code == app.ExitConfig {
@@ -54,6 +55,7 @@ subjects and to webhooks. Without a command it runs the service; settings come f
 		RunE:          func(c *cobra.Command, _ []string) error { return app.Run(c.Context()) },
 	}
 	c.SetFlagErrorFunc(flagError)
+	c.SetHelpCommand(helpCommand())
 	c.AddCommand(runCommand(), demoCommand(), checkCommand(), simulateCommand(), versionCommand(),
 		sourcesCommand(), endpointsCommand(), deliveriesCommand(), deadLettersCommand(), replayCommand(), whyCommand(), sendTestCommand(),
 		scheduleCommand(), healthCommand(), envTopic())
@@ -71,6 +73,21 @@ func knownCommand(c *cobra.Command, args []string) error {
 		text += ", did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return fmt.Errorf("%s; %q lists the commands", text, c.CommandPath()+" --help")
+}
+
+// helpCommand is the usual one, but fails for what is no command.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [command]", Short: "Help about any command, and \"help env\" about all settings",
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return knownCommand(c.Root(), args)
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
 }
 
 // flagError points to the help of the command, and to a flag that was perhaps meant.
@@ -92,7 +109,9 @@ func demoCommand() *cobra.Command {
 		Long: `Runs a simulated platform, vidbell with its embedded NATS, and a webhook receiver in one process, and shows each event
 as it arrives on NATS and at the webhook. Everything is on loopback, in a temporary directory that is removed at the end.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return app.Demo(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), o)
+			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGHUP) // the terminal was closed
+			defer stop()
+			return app.Demo(ctx, c.OutOrStdout(), c.ErrOrStderr(), o)
 		},
 	}
 	c.Flags().DurationVar(&o.For, "for", 0, "end after this time, such as 30s (default: until Ctrl-C)")

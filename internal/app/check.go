@@ -17,6 +17,7 @@ import (
 	"vidbell/diff"
 	"vidbell/internal/config"
 	"vidbell/internal/engine"
+	"vidbell/internal/printable"
 	"vidbell/internal/web"
 	"vidbell/notify"
 	"vidbell/notify/webhook"
@@ -345,7 +346,7 @@ func (r *report) endpoints(ctx context.Context, cfg *config.Config) bool {
 
 func (r *report) write(out io.Writer, asJSON bool) error {
 	if asJSON {
-		e := json.NewEncoder(out)
+		e := json.NewEncoder(printable.Writer(out))
 		e.SetIndent("", "  ")
 		e.SetEscapeHTML(false)
 		return e.Encode(r)

@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -56,12 +58,32 @@ func Demo(ctx context.Context, out, info io.Writer, o DemoOptions) error {
 		ctx, cancel = context.WithTimeout(ctx, o.For)
 		defer cancel()
 	}
-	d := &demo{show: newShow(out, o.JSON), info: newPrinter(info), options: o}
+	ctx, nobodyReads := context.WithCancel(ctx)
+	defer nobodyReads()
+	signal.Ignore(syscall.SIGPIPE) // it would end the process before it has cleaned up
+	p := newPrinter(out)
+	p.out = &audience{out: p.out, gone: nobodyReads}
+	d := &demo{show: newShow(p, o.JSON), info: newPrinter(info), options: o}
 	err := d.run(ctx)
 	if err != nil && ctx.Err() == nil {
 		return failed(err)
 	}
 	return d.summary()
+}
+
+// audience tells when nobody reads any more what is written: the other end of a pipe has gone.
+type audience struct {
+	out  io.Writer
+	gone func()
+}
+
+// Write passes on.
+func (a *audience) Write(p []byte) (int, error) {
+	n, err := a.out.Write(p)
+	if err != nil {
+		a.gone()
+	}
+	return n, err
 }
 
 type demo struct {
@@ -236,8 +258,8 @@ type show struct {
 	hooks map[string]bool
 }
 
-func newShow(out io.Writer, asJSON bool) *show {
-	return &show{p: newPrinter(out), json: asJSON, nats: make(map[string]bool), hooks: make(map[string]bool)}
+func newShow(p printer, asJSON bool) *show {
+	return &show{p: p, json: asJSON, nats: make(map[string]bool), hooks: make(map[string]bool)}
 }
 
 func (s *show) counts() (onNATS, atWebhook int) {
@@ -268,7 +290,7 @@ func (s *show) onNATS(subject string, body []byte) {
 
 // describe is what a person wants to know of a video.
 func describe(d notify.VideoData) string {
-	text := fmt.Sprintf("%q", safe(shorten(d.VideoName, demoNameWidth)))
+	text := fmt.Sprintf("%q", shorten(d.VideoName, demoNameWidth))
 	if d.ProcessingSeconds != nil && d.Status != "processing" {
 		text += " after " + human(time.Duration(*d.ProcessingSeconds*float64(time.Second)))
 	}

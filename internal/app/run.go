@@ -2,6 +2,10 @@ package app
 
 import (
 	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
 
 	"go.uber.org/zap"
 
@@ -20,6 +24,7 @@ func Run(ctx context.Context) error {
 		return failed(err)
 	}
 	defer func() { _ = log.Sync() }() // terminals and pipes refuse
+	defer ignoreHangups(log)()
 	b := BuildInfo()
 	log.Info("starting", zap.String("version", b.Version), zap.String("commit", b.Commit))
 	s, err := newService(ctx, cfg, log)
@@ -32,4 +37,27 @@ func Run(ctx context.Context) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// ignoreHangups says that nothing is read again. Who sends SIGHUP to a service asks for that, and not for its end.
+func ignoreHangups(log *zap.Logger) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	done := make(chan struct{})
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		for {
+			select {
+			case <-hangups:
+				log.Warn("SIGHUP: settings are not read again while the service runs, going on; restart it to change them")
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		signal.Stop(hangups)
+		close(done)
+		ended.Wait()
+	}
 }

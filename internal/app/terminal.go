@@ -12,6 +12,8 @@ import (
 	"unicode/utf16"
 
 	"golang.org/x/term"
+
+	"vidbell/internal/printable"
 )
 
 // printer writes lines for people. Colour is never the only sign, and absent where it is not wanted.
@@ -33,7 +35,7 @@ const (
 )
 
 func newPrinter(out io.Writer) printer {
-	return printer{out: out, colour: wantsColour(out)}
+	return printer{out: printable.Writer(out), colour: wantsColour(out)}
 }
 
 // wantsColour follows NO_COLOR, TERM=dumb, CLICOLOR_FORCE, and whether a terminal is there.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/kelseyhightower/envconfig"
 )
@@ -162,13 +164,17 @@ func quoted(value string) bool {
 	return first == last && (first == '"' || first == '\'')
 }
 
+// pipeWait is how long a pipe in place of a file, as shells make for <(command), may take to say its secret.
+const pipeWait = 10 * time.Second
+
 // readSecretFile returns the text of a file without its one trailing line break.
 func readSecretFile(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe that nobody writes to would not open
 	if err != nil {
 		return "", fileError(path, err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()                                 //nolint:errcheck // only read
+	_ = f.SetReadDeadline(time.Now().Add(pipeWait)) // files have none
 	data, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
 	if err != nil {
 		return "", fileError(path, err)

@@ -1,13 +1,16 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,6 +104,8 @@ func TestCommandThatIsNone(t *testing.T) {
 		"send-test":                         {"name one endpoint"},
 		"schedule often":                    {"often", "standard"},
 		"schedule 0,5s 5m":                  {"accepts at most 1 arg"},
+		"help chek":                         {`"chek"`, "did you mean check?"},
+		"help nope":                         {`"nope"`},
 		"simulate --listen 127.0.0.1:0 --videos -5":        {"--videos", "-5"},
 		"simulate --listen 127.0.0.1:0 --min 20s --max 1s": {"MaxLifetime"},
 	} {
@@ -377,6 +382,32 @@ func TestCommandSimulate(t *testing.T) {
 	sim.signal(os.Interrupt)
 	if code := sim.wait(); code != exitOK {
 		t.Errorf("simulate ended with %d", code)
+	}
+}
+
+// Whoever reads the first lines of a demo and goes, as head does, leaves nothing behind.
+func TestDemoThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("a pipe ends otherwise here")
+	}
+	path, err := built()
+	must(t, err)
+	dir := t.TempDir()
+	cmd := exec.Command(path, "demo", "--json")
+	cmd.Env = []string{"TMPDIR=" + dir}
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	kill := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	defer kill.Stop()
+	if !bufio.NewScanner(out).Scan() {
+		t.Error("the demo shows nothing")
+	}
+	must(t, out.Close())
+	err = cmd.Wait()
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 || cmd.ProcessState.ExitCode() < 0 {
+		t.Errorf("ended with %v, left %v", err, left)
 	}
 }
 

@@ -43,6 +43,18 @@ func (p *process) mustSay(message string) {
 	})
 }
 
+// A service manager that asks for a reload must not end the service.
+func TestHangupIsNoStop(t *testing.T) {
+	t.Parallel()
+	p, to, release := underWay(t)
+	p.signal(syscall.SIGHUP)
+	p.mustSay("SIGHUP: settings are not read again while the service runs, going on; restart it to change them")
+	release()
+	p.eventually("the delivery", func() bool { return len(to.taken()) == 1 })
+	p.mustBeReady()
+	p.stop()
+}
+
 // What a receiver has in hand is waited for, and counts as delivered.
 func TestStopFinishesWhatIsUnderWay(t *testing.T) {
 	t.Parallel()

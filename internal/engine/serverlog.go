@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"go.uber.org/zap"
+
+	"vidbell/internal/printable"
 )
 
 // maxWarnings bounds how many of the server's warnings are kept to explain a start that fails.
@@ -27,11 +29,11 @@ func newServerLog(log *zap.Logger) *serverLog {
 }
 
 // Noticef is detail.
-func (l *serverLog) Noticef(format string, v ...any) { l.log.Debugf(format, v...) }
+func (l *serverLog) Noticef(format string, v ...any) { l.log.Debug(line(format, v...)) }
 
 // Warnf is detail, unless it explains why the start fails.
 func (l *serverLog) Warnf(format string, v ...any) {
-	l.log.Debugf(format, v...)
+	l.log.Debug(line(format, v...))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.warnings) < maxWarnings {
@@ -52,7 +54,10 @@ func (l *serverLog) about(text string) string {
 }
 
 // Errorf is worth a warning: the server goes on.
-func (l *serverLog) Errorf(format string, v ...any) { l.log.Warnf(format, v...) }
+func (l *serverLog) Errorf(format string, v ...any) { l.log.Warn(line(format, v...)) }
+
+// line is one of the server's, which may quote what a client sent.
+func line(format string, v ...any) string { return printable.Text(fmt.Sprintf(format, v...)) }
 
 // Debugf and Tracef are never asked for.
 func (l *serverLog) Debugf(string, ...any) {}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"vidbell/internal/config"
+	"vidbell/internal/printable"
 )
 
 const timeLayout = "2006-01-02T15:04:05.000Z07:00"
@@ -26,6 +27,7 @@ func build(c config.Log, out io.Writer, terminal bool, getenv func(string) strin
 	if err != nil {
 		return nil, level, fmt.Errorf("log level: %w", err)
 	}
+	out = printable.Writer(out)
 	core := zapcore.NewCore(encoder(c.Format, terminal, getenv), zapcore.Lock(zapcore.AddSync(out)), level)
 	return zap.New(core, zap.ErrorOutput(zapcore.Lock(zapcore.AddSync(out))), zap.AddStacktrace(zap.DPanicLevel)), level, nil
 }

@@ -16,6 +16,20 @@ func env(pairs map[string]string) func(string) string {
 	return func(name string) string { return pairs[name] }
 }
 
+func TestTextFromOutsideCommandsNoTerminal(t *testing.T) {
+	for _, format := range []config.LogFormat{config.LogConsole, config.LogJSON} {
+		var out bytes.Buffer
+		logger, _, err := build(config.Log{Level: "info", Format: format}, &out, true, env(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		logger.Info("video changed", zap.String("video_no", "a\u009b31m\u202eb\x1b[2J"))
+		if got := out.String(); strings.ContainsAny(got, "\u009b\u202e") || !strings.Contains(got, `a\u009b31m\u202eb\u001b[2J`) {
+			t.Errorf("%s: %q", format, got)
+		}
+	}
+}
+
 func TestFormats(t *testing.T) {
 	const red = "\x1b["
 	for _, tc := range []struct {
