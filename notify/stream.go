@@ -80,7 +80,7 @@ const codeReplicasNotSupported = 10074
 func tooMuch(stream string, replicas int, err error) error {
 	var api *jetstream.APIError
 	if errors.As(err, &api) && api.ErrorCode == codeReplicasNotSupported {
-		return unfit(stream, "stream %s cannot have %d copies, the server is no cluster: set VIDBELL_NATS_REPLICAS to 1", stream, replicas)
+		return unfit(stream, "stream %s cannot have %d replicas, the server is no cluster: set VIDBELL_NATS_REPLICAS to 1", stream, replicas)
 	}
 	return err
 }

@@ -263,7 +263,7 @@ func (r *report) engine(ctx context.Context, cfg *config.Config) (engineOK, logO
 func (r *report) externalLog(ctx context.Context, cfg *config.Config, e *engine.Engine) (engineOK, logOK bool) {
 	if n := cfg.NATS.Replicas; n > 1 && e.Conn.ConnectedClusterName() == "" {
 		r.add("engine", "log", verdictFail, fmt.Sprintf(
-			"there cannot be %d copies, the server is no cluster: set VIDBELL_NATS_REPLICAS to 1", n))
+			"there cannot be %d replicas, the server is no cluster: set VIDBELL_NATS_REPLICAS to 1", n))
 		return true, false
 	}
 	var have []jetstream.StreamConfig

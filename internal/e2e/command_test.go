@@ -182,7 +182,7 @@ func TestRefusesToStartOnWhatOthersHave(t *testing.T) {
 		code   int
 		texts  []string
 	}{
-		"HTTP port": {[]string{"HTTP_LISTEN", taken(t)}, exitFailed, []string{"VIDBELL_HTTP_LISTEN", "taken"}},
+		"HTTP port": {[]string{"HTTP_LISTEN", taken(t)}, exitConfig, []string{"VIDBELL_HTTP_LISTEN", "taken"}},
 		"NATS port": {[]string{"NATS_LISTEN", taken(t)}, exitEngine, []string{"VIDBELL_NATS_LISTEN", "taken"}},
 		"data directory": {
 			[]string{"DATA_DIR", s["DATA_DIR"]},

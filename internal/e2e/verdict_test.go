@@ -57,7 +57,7 @@ func TestCheckAndServiceAgree(t *testing.T) {
 				s, _ := external(t)
 				return s.with("NATS_REPLICAS", "3")
 			},
-			[]string{"3 copies", "VIDBELL_NATS_REPLICAS"},
+			[]string{"3 replicas", "VIDBELL_NATS_REPLICAS"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
