@@ -102,7 +102,7 @@ func (r *reconciler) miss(misses []Miss) {
 	})
 	for _, m := range sorted {
 		rec := r.record(m.VideoNo)
-		if rec == nil || rec.Status == Deleted || r.overtaken(rec, m.At) {
+		if rec == nil || rec.Status == Deleted || r.overtaken(rec, m.At) || r.young(m.VideoNo, rec, m.At) {
 			continue
 		}
 		if a := r.absence(m.VideoNo); m.Sweep > a.sweep {

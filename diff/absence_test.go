@@ -55,6 +55,14 @@ func TestAbsence(t *testing.T) {
 			walk [a:P]
 			walk [a:P] => v1 deleted(b) gone from done
 		`},
+		{"what is so new that a replica may not know it is not missed", Policy{Confirm: time.Second, Lag: 10 * time.Second}, `
+			sweep [a:P]
+			see [b:R] => v1 done(b) finished_seen
+			+1s x5 see [] missed [b]
+			+4s see [] missed [b]
+			see [] missed [b]
+			see [] missed [b] => v2 deleted(b) gone from done
+		`},
 		{"two misses in one sweep are one", scriptPolicy, `
 			sweep [a:P b:R]
 			see [] missed [b]

@@ -26,6 +26,7 @@ func horizon(now Time) Time {
 func (s *State) ClockSet(now Time) {
 	s.steady, s.wasSet, s.latest = now, true, min(s.latest, now)
 	clear(s.overdue)
+	clear(s.behind)
 	for no, p := range s.pending {
 		p.since = now
 		if p.last != 0 {

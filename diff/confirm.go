@@ -21,7 +21,11 @@ func (p pending) sameAs(q pending) bool {
 // confirm reports whether an observation confirms an earlier one that said the same, and when that was. One that says
 // something else starts over. One that comes late, after others that began after it, neither opens nor confirms anything:
 // what contradicted it may be forgotten.
-func (r *reconciler) confirm(o *Observation, says pending) (Time, bool) {
+func (r *reconciler) confirm(o *Observation, rec *Record, says pending) (Time, bool) {
+	if r.lags(o, rec) {
+		r.res.Unconfirmed++
+		return 0, false
+	}
 	if o.At < r.state.latest {
 		r.res.Stale++
 		return 0, false
@@ -40,6 +44,17 @@ func (r *reconciler) confirm(o *Observation, says pending) (Time, bool) {
 		r.setPending(o.VideoNo, says)
 	}
 	return 0, false
+}
+
+// lags reports whether an observation may come from a replica that lags: it is seen to, or the last change is so young that one
+// may not know of it yet.
+func (r *reconciler) lags(o *Observation, rec *Record) bool {
+	return r.lagging || r.young(o.VideoNo, rec, o.At)
+}
+
+// young reports whether at some time the last change was so young that a replica may not have known of it.
+func (r *reconciler) young(videoNo string, rec *Record, at Time) bool {
+	return rec.Version > 0 && at.Since(r.waitsSince(videoNo, rec)) < r.policy.Lag
 }
 
 func (r *reconciler) open(videoNo string) (pending, bool) {

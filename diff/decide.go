@@ -110,7 +110,7 @@ func (r *reconciler) take(rec *Record, o *Observation) {
 
 // replace handles a live id with another creation time: once confirmed, the old video is gone and a new one begins.
 func (r *reconciler) replace(o *Observation, rec *Record) {
-	if _, ok := r.confirm(o, pending{created: o.CreatedAt}); !ok {
+	if _, ok := r.confirm(o, rec, pending{created: o.CreatedAt}); !ok {
 		return
 	}
 	from := r.now(rec)
@@ -158,11 +158,11 @@ func (r *reconciler) move(o *Observation, rec *Record, class Word) {
 	case means == now:
 		r.note(o, rec)
 	case means.Settled():
-		if _, ok := r.confirm(o, pending{target: means}); ok {
+		if _, ok := r.confirm(o, rec, pending{target: means}); ok {
 			r.forward(o, rec, now, means, ReasonCorrected)
 		}
 	default:
-		if since, ok := r.confirm(o, pending{target: Processing}); ok {
+		if since, ok := r.confirm(o, rec, pending{target: Processing}); ok {
 			r.restart(o, rec, now, means, since)
 		}
 	}
@@ -222,12 +222,12 @@ func (r *reconciler) wasDone(rec *Record) bool {
 // change moves the record of an observed video to a status and announces it; whatever was open about the video is closed.
 func (r *reconciler) change(o *Observation, rec *Record, to Status, c Change) {
 	c.Kind, c.At = kindOf(to), r.stamp(rec, o.At)
-	switch {
-	case !to.inFlight():
-		rec.RunStart = 0
-	case c.At != o.At: // what an event says of its run is read back from its time
-		rec.RunStart = c.At
+	if c.At != o.At {
+		rec.RunStart = c.At // what an event says of its run is read back from its time
 		r.res.behind[o.VideoNo] = o.At
+	}
+	if !to.inFlight() {
+		rec.RunStart = 0
 	}
 	r.settle(o.VideoNo)
 	r.emit(o.VideoNo, rec, to, c)

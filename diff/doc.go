@@ -16,7 +16,9 @@
 //   - The same observations and misses again, or in another order, change nothing.
 //   - An observation that began before the video's last change is ignored.
 //   - Forward moves (processing to done or failed) are believed at once. Backward and sideways moves, and another creation
-//     time under a live id, need two observations at least one poll interval apart with none in between that contradicts.
+//     time under a live id, need two observations at least one poll interval apart with none in between that contradicts. What is
+//     observed sooner than Policy.Lag after the last announced change, or on a page that is seen to lag ([Input.Lagging]), counts
+//     for none: a replica that stands still shows it again and again. For as long nothing counts as a miss either.
 //   - A video is announced as done or failed once per run; a confirmed move back to processing starts a new run.
 //   - A video is announced as deleted when two complete sweeps or more missed it and nothing showed it since the first of them. An
 //     id that is seen again, or shows another creation time, begins a new life; its versions go on.

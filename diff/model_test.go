@@ -30,6 +30,7 @@ type model struct {
 	bare                                 bool            // the baseline showed no video
 	shifts                               []Time          // by which creation times have moved, the latest last
 	doubting                             bool            // replacements are held back
+	lagging                              bool            // the cycle at hand is of a replica that lags
 }
 
 // life is what the model knows of one id.
@@ -94,7 +95,7 @@ func (m *model) clockSet(now Time) {
 	}
 	for _, v := range m.videos {
 		claim, since, created := v.row()
-		v.trail = nil
+		v.trail, v.real = nil, 0
 		if claim != "" {
 			v.trail = []sighting{{at: now, claims: claim, created: created}}
 			if v.agreedSince == since {
@@ -188,7 +189,7 @@ func (v *life) announce(status string, at Time) {
 
 // cycle tells what must be announced, and moves on.
 func (m *model) cycle(in Input) []string {
-	m.present = in.Now
+	m.present, m.lagging = in.Now, in.Lagging
 	if m.steady == 0 {
 		m.steady = in.Now
 	}
@@ -248,7 +249,7 @@ func (m *model) miss(x Miss) {
 	if m.baselineAt == 0 || x.Sweep == 0 || v == nil || v.now(m) == "deleted" {
 		return
 	}
-	if last := max(v.changed, v.noted); x.At <= last && !m.ahead(last) {
+	if last := max(v.changed, v.noted); x.At <= last && !m.ahead(last) || m.young(v, x.At) {
 		return
 	}
 	if seen, ok := m.shown[x.VideoNo]; ok && x.At/1000 <= seen/1000 {
@@ -349,7 +350,7 @@ func (m *model) compare(obs []Observation) {
 	shown, other, waiting := 0, map[string]bool{}, map[string]bool{}
 	for _, o := range obs {
 		v := m.videos[o.VideoNo]
-		if v == nil || v.now(m) == "deleted" {
+		if v == nil || v.now(m) == "deleted" || o.At <= m.latest {
 			continue
 		}
 		shown++
@@ -640,10 +641,13 @@ func (m *model) finish(v *life, o Observation, word, status, reason string) []st
 	if reason == "inferred" {
 		took = ""
 	}
-	at := m.told(v, o.At)
+	at, seen := m.told(v, o.At), o.At
 	v.note(m, o, word)
 	o.At = at
 	v.announce(status, at)
+	if at != seen {
+		v.real = seen
+	}
 	v.working = 0
 	return []string{line(v, o, status, reason, from, took)}
 }
@@ -684,12 +688,28 @@ func (v *life) row() (claim string, since, created Time) {
 
 // confirms reports whether a sighting confirms the row that it goes on with, and since when. One that comes late does not count.
 func (m *model) confirms(v *life, o Observation, claim string) (Time, bool) {
-	if o.At < m.latest {
+	if o.At < m.latest || m.lagging || m.young(v, o.At) {
 		return 0, false
 	}
 	v.trail = append(v.trail, sighting{at: o.At, claims: claim, created: o.CreatedAt})
 	_, since, _ := v.row()
 	return since, o.At > since && time.Duration(o.At-since)*time.Millisecond >= m.policy.Confirm
+}
+
+// young reports whether a replica may not know yet what was last told.
+func (m *model) young(v *life, at Time) bool {
+	return v.version > 0 && time.Duration(max(0, at-m.waitsSince(v)))*time.Millisecond < m.policy.Lag
+}
+
+// waitsSince is since when a video is as it was told, as far as the clock can be believed.
+func (m *model) waitsSince(v *life) Time {
+	if m.ahead(v.changed) {
+		return max(m.steady, v.real)
+	}
+	if m.wasSet {
+		return max(v.changed, m.steady)
+	}
+	return v.changed
 }
 
 // agrees counts a sighting that agrees about another video while such are held back: three, apart, beyond the second.
@@ -710,10 +730,7 @@ func (m *model) maybeStall(v *life, o Observation, now string, mute bool) []stri
 	s := sighting{at: o.At, mute: mute}
 	age := v.first - v.created
 	mayStall := v.version > 0 || v.created != 0 && age < 24*60*60*1000 && (v.owes() || v.word != "PARSE" || m.flippedAt == 0)
-	since := v.changed
-	if m.ahead(since) || m.wasSet && since < m.steady {
-		since = max(m.steady, v.real)
-	}
+	since := m.waitsSince(v)
 	s.overdue = m.policy.StallAfter > 0 && m.baselined && mayStall && !v.stalled &&
 		time.Duration(o.At-since)*time.Millisecond >= m.policy.StallAfter
 	if s.overdue {

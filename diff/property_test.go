@@ -56,6 +56,7 @@ func run(t tb, c chooser) {
 	policy := Policy{
 		Emit: c.choose(2, "emit") == 1, Confirm: pick(c, "confirm", scriptStep, 0),
 		StallAfter: pick(c, "stall after", 0, 30*time.Minute), Agree: pick(c, "agree", 0, 10*time.Minute),
+		Lag: pick(c, "lag", 0, 0, 10*time.Second),
 	}
 	vocabulary := pick(c, "vocabulary",
 		[]string{"PARSE", "DONE", "FAILED"}, []string{"UNPARSE", "PARSE", "FAIL"}, []string{"UNPARSE", "PARSE", "PARSE_ERROR"},
@@ -206,7 +207,7 @@ func (l *aLife) video() string { return pick(l.c, "video", "a", "b", "c") }
 func (l *aLife) input() Input {
 	ms := func(d time.Duration) Time { return Time(d.Milliseconds()) }
 	l.now += ms(pick(l.c, "step of time", scriptStep, time.Second, 5*time.Second, 10*time.Minute, 31*time.Minute, 25*time.Hour))
-	in := Input{Sweep: l.sweep + 1, SweepComplete: pick(l.c, "complete", 0, l.now)}
+	in := Input{Sweep: l.sweep + 1, SweepComplete: pick(l.c, "complete", 0, l.now), Lagging: l.c.choose(8, "lagging") == 1}
 	for range l.c.choose(5, "observations") {
 		in.Observations = append(in.Observations, Observation{
 			VideoNo: l.video(), Raw: l.words[l.c.choose(len(l.words), "word")],
@@ -258,7 +259,11 @@ func (l *aLife) settle() {
 	for _, id := range []string{"a", "b", "c"} {
 		final[id] = Observation{VideoNo: id, Raw: l.words[l.c.choose(len(l.words), "word")], CreatedAt: scriptStart - 1000}
 	}
-	for range 3 {
+	sweeps := 3
+	if l.src.policy.Lag > 0 { // the first may come too soon after a change, or after a start under another clock
+		sweeps++
+	}
+	for range sweeps {
 		l.now += Time(scriptStep.Milliseconds())
 		in := Input{SweepComplete: l.now, Release: true} // what is held back is believed
 		for _, o := range final {

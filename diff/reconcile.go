@@ -13,7 +13,7 @@ const maxUnknownWords = 100
 func Reconcile(s *State, in Input, p Policy) *Result {
 	in = in.present()
 	r := &reconciler{
-		state: s, policy: p, present: in.Now, horizon: horizon(in.Now), evidence: s.Evidence, baselineAt: cmp.Or(s.BaselineAt, in.SweepComplete),
+		state: s, policy: p, present: in.Now, horizon: horizon(in.Now), lagging: in.Lagging, evidence: s.Evidence, baselineAt: cmp.Or(s.BaselineAt, in.SweepComplete),
 		tally: s.tally, holding: s.holding, replacing: s.replacing, doubting: s.doubting,
 		res: &Result{
 			sweep: in.Sweep, present: in.Now, records: map[string]*Record{}, pending: map[string]pending{}, overdue: map[string]Time{}, behind: map[string]Time{},
@@ -47,6 +47,7 @@ func Reconcile(s *State, in Input, p Policy) *Result {
 type reconciler struct {
 	state      *State
 	policy     Policy
+	lagging    bool // what answered is older than what is known
 	present    Time
 	horizon    Time     // what is recorded beyond it was recorded by a clock that was ahead
 	baselineAt Time     // with this cycle; 0 as long as there is none

@@ -50,9 +50,9 @@ func byDifference(a, b differing) int {
 	return cmp.Or(cmp.Compare(a.by, b.by), cmp.Compare(a.was, b.was), cmp.Compare(a.videoNo, b.videoNo))
 }
 
-// compare looks at the creation time that a known video is shown with.
+// compare looks at the creation time that a known video is shown with. What comes late, or again, does not count.
 func (r *reconciler) compare(rec *Record, o *Observation) {
-	if rec.Status == Deleted {
+	if rec.Status == Deleted || o.At <= r.state.latest {
 		return
 	}
 	r.shownLive++

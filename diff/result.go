@@ -24,6 +24,8 @@ type Input struct {
 	Sweep uint32
 	// SweepComplete says that with these observations a complete sweep ended, at that time; it makes the baseline.
 	SweepComplete Time
+	// Lagging says that what answered is older than what is known: it confirms no backward or sideways move and no replacement.
+	Lagging bool
 	// Misses are known videos that a complete sweep did not show and a lookup did not find either. One a video and sweep; sweeps
 	// are numbered upwards.
 	Misses []Miss
@@ -59,6 +61,9 @@ type Policy struct {
 	Emit       bool          // announce at the baseline what is already done or failed
 	StallAfter time.Duration // 0: never
 	Confirm    time.Duration // how far apart two observations must be that confirm a backward or sideways move: the poll interval
+	// Lag is for how long after a change that was announced a replica may still show what was before it: a backward or sideways move
+	// or a replacement that is seen sooner is not even doubted, and a miss says nothing.
+	Lag time.Duration
 	// Agree is how far apart the misses must be that confirm deletions in bulk: the sweep interval, or somewhat less, since the
 	// look-ups of two sweeps may come sooner and later.
 	Agree time.Duration

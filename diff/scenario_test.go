@@ -7,6 +7,7 @@ import (
 
 func TestScenarios(t *testing.T) {
 	emit := Policy{Confirm: scriptStep, Emit: true}
+	lag := Policy{Confirm: time.Second, Lag: 10 * time.Second}
 	stalls := Policy{Confirm: scriptStep, StallAfter: 30 * time.Minute}
 	for _, c := range []struct {
 		name   string
@@ -161,6 +162,31 @@ func TestScenarios(t *testing.T) {
 			see [a:R@-2s a:P]
 			+14s see [a:P]
 			+1s see [a:P] => v1 processing(a) regressed from done
+		`},
+		{"R5 what a replica may not know yet is not doubted", lag, `
+			sweep [a:P]
+			see [a:R] => v1 done(a) moved from processing took 15s
+			+1s x9 see [a:P]
+			+1s see [a:R]
+			+1s x10 see [a:R]
+			+1s see [a:P]
+			+1s see [a:P] => v2 processing(a) regressed from done
+		`},
+		{"R5 what the baseline showed may move back at once", lag, `
+			sweep [a:F]
+			+1s see [a:P]
+			+1s see [a:P] => v1 processing(a) regressed from failed
+			+1s see [a:R] => v2 done(a) moved from processing took 2s
+		`},
+		{"R5 a replica that is seen to lag confirms nothing and opens nothing", scriptPolicy, `
+			sweep [a:R b:P]
+			see [a:P b:P]
+			x3 lagging [a:P b:P]
+			see [a:R b:P]
+			lagging [a:P b:P c:P] => v1 processing(c) first_seen
+			see [a:P b:P c:P]
+			lagging [a:P b:R c:P] => v1 done(b) moved from processing took 2m
+			see [a:P] => v1 processing(a) regressed from done
 		`},
 		{"R5 a confirmation that was open is lost by a restart, no more", scriptPolicy, `
 			sweep [a:R]

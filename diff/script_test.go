@@ -16,7 +16,8 @@ import (
 //	walk [a:P] found [b:R] => held 2 agreed 0
 //	see [a:P] missed [b c@-5s/100] => held none
 //
-// sweep is a cycle that ends a complete sweep, see one that does not. walk is a sweep, and what becomes of those that it did not
+// sweep is a cycle that ends a complete sweep, see one that does not, lagging one of a replica
+// that is seen to lag. walk is a sweep, and what becomes of those that it did not
 // show: they are looked up a second later, what stands behind found is found, and what is not is missed and judged. missed are the
 // misses of another sweep, whose lookups began when the line says (and if need be the total count), judged in the same cycle; with
 // "again" in front they are of the sweep before. "release" is the operator's word. What is held back comes behind the events when
@@ -55,7 +56,7 @@ const (
 var scriptPolicy = Policy{Confirm: scriptStep}
 
 var (
-	lineForm = regexp.MustCompile(`^(?:\+(\S+) )?(?:x(\d+) )?(sweep|see|walk|release)(?: \[(.*?)\])?` +
+	lineForm = regexp.MustCompile(`^(?:\+(\S+) )?(?:x(\d+) )?(sweep|see|walk|release|lagging)(?: \[(.*?)\])?` +
 		`(?: (found|missed|again missed) \[(.*)\])?(?: => (.+))?$`)
 	videoForm = regexp.MustCompile(`^(\w+):([^(#@]*)(?:\(([^)]*)\))?(?:#(\w+))?(?:@(\S+))?$`)
 	missForm  = regexp.MustCompile(`^(\w+)(?:@([^/]+))?(?:/(\d+))?$`)
@@ -151,7 +152,7 @@ func (s *script) line(t *testing.T, src *source, line string, now Time) Time {
 func (s *script) cycles(t *testing.T, src *source, m []string, now Time) []func() Input {
 	t.Helper()
 	verb, list, also, others := m[3], m[4], m[5], m[6]
-	in := Input{Observations: s.observations(t, list, now), Release: verb == "release", Now: now}
+	in := Input{Observations: s.observations(t, list, now), Release: verb == "release", Lagging: verb == "lagging", Now: now}
 	if verb == "sweep" || verb == "walk" || also == "missed" {
 		s.sweeps++
 	}

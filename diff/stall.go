@@ -48,7 +48,8 @@ func (r *reconciler) stall(o *Observation, rec *Record, now Status) {
 	})
 }
 
-// waitsSince is from when a stall counts: from the last change, but no longer than the clock tells the truth about.
+// waitsSince is from when what has to wait after a change counts: from the last change, but no longer than the clock tells the
+// truth about.
 func (r *reconciler) waitsSince(videoNo string, rec *Record) Time {
 	switch {
 	case r.skewed(rec.ChangedAt):

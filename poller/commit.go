@@ -27,6 +27,11 @@ func (r *runner) commitPage(ctx context.Context, page memories.Page, number uint
 	return r.commit(ctx, diff.Input{Observations: r.observations(page), Sweep: number, SweepComplete: complete})
 }
 
+// commitHead takes in page 1, whatever it was read for.
+func (r *runner) commitHead(ctx context.Context, page memories.Page, number uint32) (*diff.Result, error) {
+	return r.commit(ctx, diff.Input{Observations: r.observations(page), Sweep: number, Lagging: r.lags(page)})
+}
+
 // commit reconciles what was seen and stores what it says. It holds on through conflicts and an engine that is away, and
 // returns an error only when told to stop or when the stored state cannot be read.
 func (r *runner) commit(ctx context.Context, in diff.Input) (*diff.Result, error) {

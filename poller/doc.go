@@ -82,6 +82,12 @@
 // refused; the last is told even in the middle of another trouble. One good tick ends a trouble; a mismatch is ended by a sweep
 // that counts right, also after a restart.
 //
+// # Replicas
+//
+// A replica that lags shows what was before. A first page that shows nothing new and lacks the video that led the one before it is
+// taken for such a replica's for a minute, and takes nothing back. Nor does any page within ten seconds after a change. A
+// replica that stands still for longer, and lacks nothing newer, is believed once it has said the same for a poll interval.
+//
 // # Clocks
 //
 // The wall clock is watched by the one that nobody sets. When it is set by five seconds or more, either way, waits begin

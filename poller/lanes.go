@@ -97,7 +97,7 @@ func (r *runner) head(ctx context.Context, w *sweep) (changed, cut bool, err err
 		if err != nil {
 			return changed, false, err
 		}
-		res, err := r.commitPage(ctx, page, w.number, 0)
+		res, err := r.commitNext(ctx, page, w)
 		if err != nil {
 			return changed, false, err
 		}
@@ -113,18 +113,30 @@ func (r *runner) head(ctx context.Context, w *sweep) (changed, cut bool, err err
 	return changed, cut, nil
 }
 
+// commitNext takes in the page of the head walk that was just read.
+func (r *runner) commitNext(ctx context.Context, page memories.Page, w *sweep) (*diff.Result, error) {
+	if w.pages == 1 {
+		return r.commitHead(ctx, page, w.number)
+	}
+	return r.commitPage(ctx, page, w.number, 0)
+}
+
 // glance reads page 1 out of turn.
 func (r *runner) glance(ctx context.Context) error {
 	page, err := r.ask(ctx, laneHint, memories.Query{Page: 1, Size: r.PageSize})
 	if err != nil {
 		return err
 	}
-	return r.sight(ctx, page)
+	return r.addNews(r.commitHead(ctx, page, r.sweepNumber()))
 }
 
 // sight takes in what an answer shows beside what was asked for: a sighting is a sighting.
 func (r *runner) sight(ctx context.Context, page memories.Page) error {
-	res, err := r.commitPage(ctx, page, r.sweepNumber(), 0)
+	return r.addNews(r.commitPage(ctx, page, r.sweepNumber(), 0))
+}
+
+// addNews counts what was new for the sweep under way.
+func (r *runner) addNews(res *diff.Result, err error) error {
 	if err == nil && r.sweep != nil {
 		r.sweep.news += res.New
 	}

@@ -106,6 +106,7 @@ type runner struct {
 	empty        time.Time // since when the baseline was seen empty
 	progress     time.Time // when the walk of the baseline was last told of
 	order        order
+	lead         lead
 	judged       time.Time  // when the last judgement began
 	judging      *judgement // of the newest complete sweep whose suspects are not all looked up; nil between two
 	held         diff.Hold  // deletions that are held back
@@ -130,7 +131,9 @@ type runner struct {
 }
 
 func (r *runner) policy() diff.Policy {
-	return diff.Policy{Emit: r.Emit, StallAfter: r.StallAfter, Confirm: r.PollInterval, Agree: r.SweepInterval * 3 / 4}
+	return diff.Policy{
+		Emit: r.Emit, StallAfter: r.StallAfter, Confirm: r.PollInterval, Lag: replicaLag, Agree: r.SweepInterval * 3 / 4,
+	}
 }
 
 // run polls until told to stop. It returns an error only for a state that cannot be read.

@@ -211,3 +211,41 @@ func TestReplacementsInBulkAreHeldBack(t *testing.T) {
 		w.expect("told once")
 	})
 }
+
+func TestAReplicaThatStandsStillTakesNothingBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		still, interval time.Duration
+		upload          bool
+	}{
+		"for some polls at a short interval":      {still: 8 * time.Second, interval: time.Second},
+		"for long, and lacks what is newer":       {still: 50 * time.Second, interval: time.Second, upload: true},
+		"for some polls at a very short interval": {still: 4 * time.Second, interval: 200 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryVocabulary(t, simulator.Options{}, func(w *world) {
+				w.rate = 20
+				w.with(func(s *poller.Source) { s.PollInterval, s.MaxInterval = c.interval, c.interval })
+				w.library("a:P", "b:R", "c:R")
+				w.start()
+				frozen := time.Now()
+				w.pass(c.interval)
+				w.is("a:R")
+				w.pass(2 * c.interval)
+				w.expect("done", "done a")
+				if c.upload {
+					w.add("new", w.word("R"))
+					w.pass(2 * c.interval)
+					w.expect("and one more", "done new")
+				}
+				w.fail(simulator.Fault{Kind: simulator.FaultStale, AsOf: frozen, Times: -1, Lane: simulator.LaneWalk})
+				w.pass(c.still)
+				w.sim.ClearFaults()
+				w.pass(time.Minute)
+				w.expect("what was told stays told")
+				w.is("a:P")
+				w.pass(20 * time.Second)
+				w.expect("what is true is told", "processing a")
+			})
+		})
+	}
+}
