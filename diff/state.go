@@ -193,7 +193,8 @@ func (s *State) All() iter.Seq2[string, Record] {
 	}
 }
 
-// Status returns the present status of a video; None if it is not known.
+// Status returns the present status of a video; None if it is not known. It may be asked while another goroutine reconciles, for
+// it reads none of the marks that moves; not while the state is moved.
 func (s *State) Status(videoNo string) Status {
 	if r := s.videos[videoNo]; r != nil {
 		return s.statusOf(r)

@@ -1,8 +1,10 @@
 package diff
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 )
@@ -223,4 +225,43 @@ func TestRevisionsReachTheState(t *testing.T) {
 	for range s.All() {
 		break // a walk may end early
 	}
+}
+
+// The poller's goroutine reconciles without a lock, and moves the state under one that hints read it under.
+func TestStatusMayBeAskedWhileTheStateIsReconciled(t *testing.T) {
+	s := NewState("s", DefaultWords())
+	page := func(second int, raw string) Input {
+		in := Input{Now: at(second), Sweep: uint32(second), SweepComplete: at(second)}
+		for i := range 50 {
+			in.Observations = append(in.Observations, Observation{VideoNo: fmt.Sprint(i), Raw: raw, At: at(second)})
+		}
+		return in
+	}
+	see(t, s, scriptPolicy, page(1, "UNPARSE"))
+	var mu sync.RWMutex
+	done, asked := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(asked)
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			mu.RLock()
+			s.Status(fmt.Sprint(i % 60))
+			mu.RUnlock()
+		}
+	}()
+	for i := range 200 {
+		res := Reconcile(s, page(2+i, []string{"UNPARSE", "UNPARSE", "PARSE", "FAILED"}[i/20%4]), scriptPolicy)
+		mu.Lock()
+		s.Apply(res)
+		if i%50 == 0 {
+			s.ClockSet(at(2 + i))
+		}
+		mu.Unlock()
+	}
+	close(done)
+	<-asked
 }

@@ -51,7 +51,7 @@ func TestAClockThatWasAheadMakesNoVideoDeaf(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onEveryVocabulary(t, simulator.Options{}, func(w *world) {
 				w.library("old:R")
-				w.ahead = 2 * time.Hour
+				w.setClock(2 * time.Hour)
 				r := w.start()
 				w.add("a", w.word("P"))
 				w.add("b", w.word("P"))
@@ -60,7 +60,7 @@ func TestAClockThatWasAheadMakesNoVideoDeaf(t *testing.T) {
 				if restart {
 					r.kill()
 				}
-				w.ahead = 0
+				w.setClock(0)
 				if restart {
 					w.start()
 				}
@@ -92,11 +92,11 @@ func TestADeletionIsToldWhateverTheClockDoes(t *testing.T) {
 				w.ticks(1)
 				w.sim.Delete("default", "b")
 				w.ticks(1)
-				w.ahead = jump
+				w.setClock(jump)
 				w.ticks(3)
 				w.expect("two sweeps missed it, and nothing else is news", "deleted b")
 				w.pass(time.Minute)
-				w.ahead = 0
+				w.setClock(0)
 				w.sim.Delete("default", "c")
 				w.ticks(3)
 				w.expect("set right again", "deleted c")
@@ -248,4 +248,34 @@ func TestAReplicaThatStandsStillTakesNothingBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestHintsMayAskWhileTheStateIsReconciled(t *testing.T) {
+	inBubble(t, simulator.Options{Words: simulator.WordsLegacy()}, func(w *world) {
+		w.rate = 50
+		w.with(func(s *poller.Source) { s.PollInterval, s.MaxInterval = 100*time.Millisecond, 100*time.Millisecond })
+		w.library("a:P", "b:R", "c:R")
+		r := w.start()
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Duration(n%7) * time.Millisecond): // of fake time: pages are on their way or being taken in
+					r.poller.Hint([]string{"a", "b", "none"}[n%3])
+				}
+			}
+		}()
+		for _, ahead := range []time.Duration{0, time.Hour, -time.Hour} {
+			w.setClock(ahead)
+			w.pass(2 * time.Second)
+			w.is("a:P", "b:F")
+			w.pass(2 * time.Second)
+			w.is("a:R", "b:R")
+		}
+		close(stop)
+		<-stopped
+	})
 }

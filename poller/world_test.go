@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,7 +41,7 @@ type world struct {
 	rate     float64
 	random   func() float64
 	started  time.Time
-	ahead    time.Duration  // of the wall clock
+	ahead    atomic.Int64   // nanoseconds by which the wall clock is ahead
 	expected map[string]int // events of a source that were already looked at
 }
 
@@ -100,11 +101,14 @@ type stamped struct {
 }
 
 func (s stamped) List(ctx context.Context, q memories.Query) (memories.Page, error) {
-	ahead := s.w.ahead
+	ahead := time.Duration(s.w.ahead.Load())
 	page, err := s.Lister.List(ctx, q)
 	page.StartedAt = page.StartedAt.Add(ahead)
 	return page, err
 }
+
+// setClock sets the wall clock so far ahead of the right time.
+func (w *world) setClock(ahead time.Duration) { w.ahead.Store(int64(ahead)) }
 
 // with changes the settings of sources made from now on.
 func (w *world) with(option func(s *poller.Source)) { w.options = append(w.options, option) }
@@ -146,7 +150,7 @@ func (w *world) newPoller(sources ...poller.Source) *poller.Poller {
 	w.metrics = prometheus.NewRegistry()
 	p, err := poller.New(poller.Config{
 		Sources: sources, Store: w.log.process(), Reporter: w.reports, Logger: zap.New(core), Registerer: w.metrics, Random: w.random,
-		Clock: func() time.Time { return time.Now().Add(w.ahead) },
+		Clock: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
 	})
 	if err != nil {
 		w.t.Fatal(err)
