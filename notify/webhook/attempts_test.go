@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -201,6 +202,28 @@ func TestAGroupHasARecordForEachEvent(t *testing.T) {
 	for i, a := range r.attempts(AttemptQuery{}) {
 		if a.GroupSize != 3 || a.Group != in.seen()[0].id || a.EventID != fmt.Sprint("evt_failed", 2-i) || a.VideoNo == "" {
 			t.Errorf("record %d: %+v", i, a)
+		}
+	}
+}
+
+// The lines that are written out by hand are those that encoding/json would write.
+func TestALineIsTheJSONThatItsTagsSay(t *testing.T) {
+	at := time.Date(2026, 11, 23, 22, 4, 5, 123456789, time.UTC)
+	for name, s := range map[string]storedAttempt{
+		"nothing but what must be": {EventID: "evt_1", At: at, Number: 1, Result: ResultDelivered},
+		"everything": {
+			EventID: "evt_1", At: at, Type: "video.done", Source: "default", VideoNo: "VI1", Number: 3, Took: time.Second, Status: 503,
+			Class: ClassStatus, Detail: "503 Service Unavailable", Result: ResultRetry, NextAt: at.Add(time.Hour), Excerpt: "oh no",
+			Replay: true, Group: "grp_1", Size: 7,
+		},
+		"text that needs escapes": {
+			EventID: "evt_\"1\"", At: at, VideoNo: "Film – \\ \x00", Number: 1, Result: ResultRetry, Excerpt: "<b>\x1b[31m\xff\n</b>",
+		},
+	} {
+		want, err := json.Marshal(s)
+		must(t, err)
+		if got := s.appendTo(nil); string(got) != string(want) {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, want)
 		}
 	}
 }

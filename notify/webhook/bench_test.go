@@ -4,10 +4,13 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -19,30 +22,18 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// BenchmarkDeliveries measures the whole way from the log to receivers that have answered, against a loop that posts the same
-// bodies with the same number of requests at once and does nothing else: no log, no signature, no acknowledgement. Both run in the
-// same process, with fsync on, in turns, so that what else the machine does hits both. ratio and cpu-ms/op are the figures to look
-// at. The processor time includes that of the receiver and of the engine. Run it with -benchtime=20000x.
+// BenchmarkDeliveries measures the whole way from the log to receivers that have answered, delivery log included, against a
+// loop that posts the same signed bodies with the same number of requests at once and does nothing else. Both run in the same
+// process, with fsync on, turn by turn, so that what else the machine does meets both; ratio is the median of the turns. Run it
+// with -benchtime=30000x.
 func BenchmarkDeliveries(b *testing.B) {
-	for _, endpoints := range []int{1, 10} {
+	for _, endpoints := range []int{1, 10, 100} {
 		b.Run(fmt.Sprintf("endpoints=%d", endpoints), func(b *testing.B) { benchmarkDeliveries(b, endpoints) })
 	}
 }
 
-// spent is what a number of requests cost.
-type spent struct{ wall, cpu time.Duration }
-
-func (s *spent) on(work func()) {
-	cpu, start := cpuTime(), time.Now()
-	work()
-	s.wall, s.cpu = s.wall+time.Since(start), s.cpu+cpuTime()-cpu
-}
-
 func benchmarkDeliveries(b *testing.B, endpoints int) {
-	const (
-		inFlight = 16
-		perTurn  = 2000
-	)
+	const inFlight, turns = 16, 5
 	sink := startSink(b)
 	e := startEngine(b)
 	var list []Endpoint
@@ -52,32 +43,37 @@ func benchmarkDeliveries(b *testing.B, endpoints int) {
 		})
 	}
 	b.ReportAllocs()
-	var ours, bare spent
-	deliveries, appended := 0, 0
-	for deliveries < b.N {
-		b.StopTimer()
+	events := max(1, b.N/endpoints/turns)
+	n := events * endpoints
+	var ours, bare, ratios []float64
+	var cpu, bareCPU time.Duration
+	for turn := range turns {
 		r := e.prepare(list, func(c *Config) { c.Logger = nil })
-		events := (min(perTurn, b.N-deliveries) + endpoints - 1) / endpoints
-		e.appendMany(b, appended, events)
-		appended += events
-		n := events * endpoints
-		deliveries += n
+		e.appendMany(b, turn*events, events)
 		sink.count.Store(0)
-		b.StartTimer()
-		ours.on(func() {
-			r.start()
-			sink.wait(int64(n))
-		})
-		b.StopTimer()
+		took, spent := measured(func() { r.start(); sink.wait(int64(n)) })
 		r.stop()
-		bare.on(func() { barePosts(b, sink.url, n, min(inFlight*endpoints, defaultGlobalInFlight)) })
+		tookBare, spentBare := measured(func() { barePosts(b, sink.url, n, min(inFlight*endpoints, defaultGlobalInFlight)) })
+		ours, bare = append(ours, float64(n)/took.Seconds()), append(bare, float64(n)/tookBare.Seconds())
+		ratios = append(ratios, tookBare.Seconds()/took.Seconds())
+		cpu, bareCPU = cpu+spent, bareCPU+spentBare
 	}
-	n := float64(deliveries)
-	b.ReportMetric(n/ours.wall.Seconds(), "deliveries/s")
-	b.ReportMetric(n/bare.wall.Seconds(), "posts/s")
-	b.ReportMetric(bare.wall.Seconds()/ours.wall.Seconds(), "ratio")
-	b.ReportMetric(ours.cpu.Seconds()*1e3/n, "cpu-ms/op")
-	b.ReportMetric(bare.cpu.Seconds()*1e3/n, "bare-cpu-ms/op")
+	b.ReportMetric(quantile(ours, .5), "deliveries/s")
+	b.ReportMetric(quantile(bare, .5), "posts/s")
+	b.ReportMetric(quantile(ratios, .5), "ratio")
+	b.ReportMetric(cpu.Seconds()*1e3/float64(n*turns), "cpu-ms/delivery")
+	b.ReportMetric(bareCPU.Seconds()*1e3/float64(n*turns), "cpu-ms/post")
+}
+
+func measured(f func()) (took, cpu time.Duration) {
+	start, before := time.Now(), cpuTime()
+	f()
+	return time.Since(start), cpuTime() - before
+}
+
+func quantile[T cmp.Ordered](values []T, q float64) T {
+	slices.Sort(values)
+	return values[min(len(values)-1, int(q*float64(len(values))))]
 }
 
 func (e *engine) appendMany(b *testing.B, first, events int) {
@@ -185,23 +181,169 @@ func BenchmarkReturn(b *testing.B) {
 	}
 }
 
-// BenchmarkLatency measures from the append of one event, with fsync, to the receiver's handler, at twenty events a second.
-// Run it with -benchtime=200x.
+// BenchmarkLatency measures from the append of one event, with fsync, to the first byte of its request in the receiver's
+// handler, at twenty events a second, against an append and a POST by the same hand, turn by turn. Run it with -benchtime=300x.
 func BenchmarkLatency(b *testing.B) {
 	arrived := make(chan time.Time, 1)
-	in := startReceiver(b, func(http.ResponseWriter, *http.Request) { arrived <- time.Now() })
-	e := startEngine(b)
+	in := startReceiver(b, nil)
+	in.Config.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { arrived <- time.Now() })
+	e, beside := startEngine(b), startEngine(b)
 	e.dispatch([]Endpoint{{Name: "a", URL: in.URL, Secrets: []string{secretText(0)}}}, func(c *Config) { c.Logger = nil })
 	tick := time.NewTicker(time.Second / 20)
 	defer tick.Stop()
-	took := make([]time.Duration, 0, b.N)
+	var took, bare []float64
 	for i := range b.N {
 		<-tick.C
 		start := time.Now()
 		e.append("done", i)
-		took = append(took, (<-arrived).Sub(start))
+		took = append(took, (<-arrived).Sub(start).Seconds()*1e3)
+		time.Sleep(5 * time.Millisecond) // the acknowledgement has left
+		start = time.Now()
+		beside.append("done", i)
+		answer, err := http.Post(in.URL, "application/json", bytes.NewReader(eventBody("evt_bare", "video.done", "VI1")))
+		must(b, err)
+		_ = answer.Body.Close()
+		bare = append(bare, (<-arrived).Sub(start).Seconds()*1e3)
 	}
-	slices.Sort(took)
-	b.ReportMetric(took[len(took)/2].Seconds()*1e3, "p50-ms")
-	b.ReportMetric(took[len(took)*99/100].Seconds()*1e3, "p99-ms")
+	b.ReportMetric(quantile(took, .5), "p50-ms")
+	b.ReportMetric(quantile(took, .99), "p99-ms")
+	b.ReportMetric(quantile(bare, .5), "bare-p50-ms")
+	b.ReportMetric(quantile(bare, .99), "bare-p99-ms")
+	b.ReportMetric(quantile(took, .5)/quantile(bare, .5), "p50-ratio")
+}
+
+// BenchmarkOneHangs measures the latency of 99 endpoints while a hundredth one hangs against that while it does not, turn by
+// turn in one run: five events a second, each to all. Run it with -benchtime=200x.
+func BenchmarkOneHangs(b *testing.B) {
+	const others, perTurn = 99, 20
+	e := startEngine(b)
+	var mu sync.Mutex
+	var sent sync.Map // event id -> time
+	took := map[bool][]float64{}
+	hangs := false
+	var arrived atomic.Int64
+	in := startReceiver(b, nil)
+	in.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start, _ := sent.Load(r.Header.Get("Webhook-Id"))
+		ms := time.Since(start.(time.Time)).Seconds() * 1e3
+		mu.Lock()
+		took[hangs] = append(took[hangs], ms)
+		mu.Unlock()
+		w.WriteHeader(http.StatusNoContent)
+		arrived.Add(1)
+	})
+	bad := startReceiver(b, nil)
+	list := []Endpoint{{Name: "bad", URL: bad.URL, Timeout: 30 * time.Second}}
+	for i := range others {
+		list = append(list, Endpoint{Name: fmt.Sprintf("e%d", i), URL: fmt.Sprintf("%s/%d", in.URL, i), Secrets: []string{secretText(0)}})
+	}
+	r := e.dispatch(list, func(c *Config) { c.Logger = nil })
+	tick := time.NewTicker(time.Second / 5)
+	defer tick.Stop()
+	release := make(chan struct{})
+	for i := range b.N {
+		if i%perTurn == 0 {
+			mu.Lock()
+			hangs = !hangs
+			mu.Unlock()
+			if hangs {
+				release = make(chan struct{})
+				bad.answers(hang(release))
+			} else {
+				bad.answers(nil)
+				close(release)
+			}
+			eventually(b, "a calm moment", func() bool { return hangs || r.pendingOf(b, "bad") == 0 })
+		}
+		<-tick.C
+		id := fmt.Sprint("evt_done", i)
+		sent.Store(id, time.Now())
+		e.append("done", i)
+		eventually(b, "all others", func() bool { return arrived.Load() == int64((i+1)*others) })
+	}
+	if hangs {
+		bad.answers(nil)
+		close(release)
+	}
+	b.ReportMetric(quantile(took[false], .5), "p50-ms")
+	b.ReportMetric(quantile(took[false], .99), "p99-ms")
+	b.ReportMetric(quantile(took[true], .99), "p99-ms-hanging")
+	b.ReportMetric(quantile(took[true], .99)/quantile(took[false], .99), "p99-ratio")
+}
+
+func (r *running) pendingOf(tb testing.TB, name string) uint64 {
+	tb.Helper()
+	all, err := r.Endpoints(tb.Context())
+	must(tb, err)
+	i := slices.IndexFunc(all, func(s EndpointState) bool { return s.Name == name })
+	return all[i].Pending
+}
+
+// BenchmarkBacklog measures what a backlog costs: memory while its receiver hangs, beside that of the engine with the same log
+// and nobody who delivers, and the time to drain it when the receiver is back, beside a bare POST loop. Run it with
+// -benchtime=100000x.
+func BenchmarkBacklog(b *testing.B) {
+	e := startEngine(b)
+	release := make(chan struct{})
+	in := startReceiver(b, nil)
+	var count atomic.Int64
+	in.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hang(release)(w, r)
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusNoContent)
+		count.Add(1)
+	})
+	r := e.prepare([]Endpoint{{Name: "a", URL: in.URL, Timeout: 30 * time.Second, Secrets: []string{secretText(0)}}}, func(c *Config) { c.Logger = nil })
+	e.appendMany(b, 0, b.N)
+	idle := heap()
+	r.start()
+	eventually(b, "requests under way", func() bool { h, err := r.State("a"); return err == nil && h.InFlight >= min(b.N, defaultInFlight) })
+	pending := heap()
+	back := time.Now()
+	close(release)
+	for count.Load() < int64(b.N) {
+		time.Sleep(time.Millisecond)
+	}
+	took := time.Since(back)
+	r.stop()
+	bare, _ := measured(func() { barePosts(b, in.URL, b.N, defaultInFlight) })
+	b.ReportMetric((pending-idle)/1e6, "MB-pending")
+	b.ReportMetric(idle/1e6, "MB-engine")
+	b.ReportMetric(took.Seconds(), "s-to-drain")
+	b.ReportMetric(bare.Seconds()/took.Seconds(), "drain-ratio")
+}
+
+// BenchmarkWaiting measures what deliveries cost that failed once and wait for their next attempt: memory of process and engine
+// in bytes for each. Run it with -benchtime=100000x.
+func BenchmarkWaiting(b *testing.B) {
+	e := startEngine(b)
+	in := startReceiver(b, nil)
+	in.Config.Handler = status(http.StatusBadRequest)
+	r := e.prepare([]Endpoint{{Name: "a", URL: in.URL, Schedule: schedule(b, "0,24h")}}, func(c *Config) { c.Logger = nil })
+	e.appendMany(b, 0, b.N)
+	idle := heap()
+	r.start()
+	records, err := e.js.Stream(b.Context(), e.names.RetryStream())
+	must(b, err)
+	for {
+		info, err := records.Info(b.Context())
+		must(b, err)
+		if info.State.Msgs >= uint64(b.N) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	waiting := heap()
+	b.ReportMetric((waiting-idle)/1e6, "MB-waiting")
+	b.ReportMetric((waiting-idle)/float64(b.N), "B/waiting")
+	b.ReportMetric(idle/1e6, "MB-engine")
+}
+
+// heap is what is in use after a collection.
+func heap() float64 {
+	runtime.GC()
+	debug.FreeOSMemory()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapInuse + m.StackInuse)
 }

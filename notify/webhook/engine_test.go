@@ -27,6 +27,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if engine := os.Getenv(childEngine); engine != "" {
+		runGuest(engine, os.Getenv(childURL))
+	}
 	if dir := os.Getenv(childDir); dir != "" {
 		runChild(dir, os.Getenv(childURL))
 	}
@@ -44,6 +47,7 @@ type engine struct {
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	names  notify.Names
+	port   int // of a listener, -1 for any; zero for none
 }
 
 func startEngine(tb testing.TB) *engine {
@@ -101,7 +105,7 @@ func (e *engine) open() error {
 // boot starts a server on the engine's directory; a connection that lost the one before finds it.
 func (e *engine) boot() error {
 	s, err := server.NewServer(&server.Options{
-		ServerName: "test", DontListen: true, JetStream: true, StoreDir: e.dir, SyncAlways: true, NoSigs: true, NoLog: true,
+		ServerName: "test", DontListen: e.port == 0, Host: "127.0.0.1", Port: e.port, JetStream: true, StoreDir: e.dir, SyncAlways: true, NoSigs: true, NoLog: true,
 	})
 	if err != nil {
 		return err
