@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -222,7 +223,7 @@ func TestALineIsTheJSONThatItsTagsSay(t *testing.T) {
 	} {
 		want, err := json.Marshal(s)
 		must(t, err)
-		if got := s.appendTo(nil); string(got) != string(want) {
+		if got := s.appendTo(nil); !bytes.Equal(got, want) {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, want)
 		}
 	}
