@@ -156,7 +156,9 @@ func TestTheOperatorReplaysWhatWasGivenUp(t *testing.T) {
 	if e.Fate != "dead" || e.DeadLetter == nil || e.DeadLetter.Seq != letter.Seq || e.AttemptsMade != 1 {
 		t.Errorf("%s is explained as %+v", no, e)
 	}
-	mustContain(t, o.command(exitOK, "why", o.endpoint, no), no, letter.EventID, "It was given up at ", "after 1 attempt", "415", "kept for replay")
+	mustContain(t, o.command(exitOK, "why", o.endpoint, no), no, letter.EventID, "It was given up at ", "after 1 attempt", "415", "kept for replay",
+		"| \uFFFD[31mcannot POST /hooks/videos?*** with "+letter.EventID)
+	mustContain(t, o.command(exitOK, "deliveries", "--failed", "--json"), `"excerpt": "\u001b[31mcannot POST /hooks/videos?*** with `)
 	mustContain(t, o.command(exitOK, "replay", "--dead", "--dry-run"), o.endpoint, "1 event", "would be delivered once more")
 	mustContain(t, o.command(exitUsage, "replay", "--dead"), "1 event", "--yes")
 	if n := len(o.to.all()); n != 1 {

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -133,6 +134,9 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		panic(http.ErrAbortHandler) // the way to break the connection
 	}
 	w.WriteHeader(a.answer)
+	if !a.taken() { // as careless pages do
+		fmt.Fprintf(w, "\x1b[31mcannot %s %s with %s", req.Method, req.URL, req.Header.Get("webhook-id"))
+	}
 }
 
 // all returns every arrival so far.

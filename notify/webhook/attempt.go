@@ -70,6 +70,7 @@ func (s *sender) exchange(ctx context.Context, t *target, id string, body []byte
 	if out.excerpt, err = readAnswer(answer.Body, excerptBytes(out.class)); err != nil && out.class == "" {
 		out.class, out.detail = bodyClass(err), "answer broke off: "+detailOf(err)
 	}
+	out.excerpt = t.hidden.from(out.excerpt)
 	return out
 }
 

@@ -49,7 +49,8 @@ type Attempt struct {
 	Result string
 	// NextAt is when it is tried again; zero unless Result is ResultRetry. An open breaker or a Retry-After may move it.
 	NextAt time.Time
-	// Excerpt is the beginning of the answer's body as it came, control characters included: whoever prints it escapes it.
+	// Excerpt is the beginning of the answer's body as it came, control characters included: whoever prints it escapes it. Where
+	// it repeats what is secret in the endpoint's settings, *** stands.
 	// At most 4 KiB of a failure's, 512 bytes of a success's, and 256 bytes of an answer to a group.
 	Excerpt string
 	// Replay says that the delivery was asked for with Replay.

@@ -189,6 +189,7 @@ type target struct {
 	filter   *filter
 	header   http.Header // of every request, shared: to be cloned, not changed
 	consent  consent
+	hidden   hidden
 
 	preset      preset
 	contentType []string
@@ -231,6 +232,7 @@ func compile(e Endpoint) (*target, error) {
 		complain("timeout", fmt.Errorf("%s is out of range, use %s to %s", e.Timeout, minTimeout, maxTimeout))
 	}
 	problems = append(problems, t.compileLane()...)
+	t.hidden = t.compileHidden()
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("endpoint %s: %w", safeName(e.Name), errors.Join(problems...))
 	}

@@ -52,7 +52,7 @@ func (d *Dispatcher) SendTest(ctx context.Context, endpoint, eventType string) (
 		result.Class, result.Detail, result.Result = string(ClassRender), printable(err.Error(), maxDetailBytes), ResultFailed
 		return result, nil
 	}
-	result.RequestBody = string(body)
+	result.RequestBody = string(l.target.hidden.from(body)) // PagerDuty's key is in there
 	result.RequestHeaders = l.target.shown(l.sender.request(ctx, l.target, id, body).Header)
 	out := l.sender.send(withScheme(ctx, l.target.url.Scheme), l.target, id, body)
 	if out.aborted {
