@@ -1,4 +1,4 @@
-// Package web is vidbell's own HTTP server: health, metrics, the sources, and hints.
+// Package web is vidbell's own HTTP server: health, metrics, sources, endpoints, deliveries, and hints.
 //
 //	GET  /                            what there is, as plain text
 //	GET  /healthz                     the process is alive: 200 as long as it can answer, whatever NATS or the platform do
