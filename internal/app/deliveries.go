@@ -225,11 +225,19 @@ func printDeliveries(out io.Writer, list []web.Delivery, now time.Time) error {
 	p := newPrinter(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, d := range slices.Backward(list) {
-		fmt.Fprintf(w, "%s\t→ %s\t%s\t%s\ttry %d\t%s\t%s\t%s\t%s\n", clockOf(d.At, now), safe(d.Endpoint), answerText(d.Status, d.Class),
-			human(seconds(d.DurationSeconds)), d.Attempt, resultText(d, now), safe(shortType(d.Type)), safe(about(d.VideoNo, d.Source)),
+		fmt.Fprintf(w, "%s\t→ %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clockOf(d.At, now), safe(d.Endpoint), answerText(d.Status, d.Class),
+			human(seconds(d.DurationSeconds)), tryText(d), resultText(d, now), safe(shortType(d.Type)), safe(about(d.VideoNo, d.Source)),
 			p.paint(resultColour(d.Result), safe(d.EventID)))
 	}
 	return w.Flush()
+}
+
+// tryText counts the attempts; those of a replay begin at 1 again.
+func tryText(d web.Delivery) string {
+	if d.Replay {
+		return fmt.Sprintf("replay, try %d", d.Attempt)
+	}
+	return fmt.Sprintf("try %d", d.Attempt)
 }
 
 func resultColour(result string) colour {

@@ -179,7 +179,7 @@ func threeAttempts(now time.Time) []webhook.Attempt {
 		},
 		{
 			Seq: 4, At: now.Add(-48 * time.Hour), Endpoint: "chat", EventID: "evt_1", Type: "source.degraded", Source: "press", Number: 1,
-			Duration: 38 * time.Millisecond, Status: 204, Result: webhook.ResultDelivered,
+			Duration: 38 * time.Millisecond, Status: 204, Result: webhook.ResultDelivered, Replay: true,
 		},
 	}
 }
@@ -201,7 +201,7 @@ func TestDeliveriesCommand(t *testing.T) {
 	}
 	mustBeHarmless(t, said)
 	for i, want := range []string{
-		now.Add(-48*time.Hour).Format(time.DateTime) + " → chat 204 38 ms try 1 delivered source.degraded press evt_1",
+		now.Add(-48*time.Hour).Format(time.DateTime) + " → chat 204 38 ms replay, try 1 delivered source.degraded press evt_1",
 		"timeout 15.0 s try 1 again after 1m0s failed VI2",
 		"→ ops 503 1.2 s try 2 again in ",
 	} {

@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"reflect"
 	"strings"
@@ -120,6 +121,17 @@ func TestReplayCommandPassesEverythingOn(t *testing.T) {
 	must(t, json.Unmarshal([]byte(said), &printed))
 	if len(printed.Replays) != 1 || printed.Replays[0].Endpoint != "ops" || printed.Replays[0].Queued != 1 || printed.Replays[0].DryRun {
 		t.Errorf("prints %s", said)
+	}
+}
+
+func TestReplayCommandShowsWhereAnExpressionIsWrong(t *testing.T) {
+	f := &fakeDispatcher{err: &webhook.FieldError{Field: "filter", Err: errors.New("1:18: unexpected end\n | data.version > 1 +\n | ..............\x1b^")}}
+	serveDispatcher(t, f)
+	said, code := command(func(out io.Writer) error {
+		return Replay(t.Context(), out, io.Discard, ReplayOptions{Endpoint: "ops", Filter: "data.version > 1 +"})
+	})
+	if code != ExitUsage || !strings.HasSuffix(said, "refuses: filter: 1:18: unexpected end\n | data.version > 1 +\n | ..............\uFFFD^") {
+		t.Errorf("code %d, says %s", code, said)
 	}
 }
 

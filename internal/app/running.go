@@ -151,7 +151,7 @@ func (r *running) refused(status int, body []byte) error {
 		return fmt.Errorf("what answers at %s with status %d is no vidbell: set VIDBELL_HTTP_LISTEN to the address it listens on",
 			r.address, status)
 	}
-	err := fmt.Errorf("the service at %s refuses: %s", r.address, safe(problem.Detail))
+	err := fmt.Errorf("the service at %s refuses: %s", r.address, safeLines(problem.Detail))
 	switch status {
 	case http.StatusBadRequest:
 		return &ExitError{Code: ExitUsage, Err: err}

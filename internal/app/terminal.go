@@ -71,6 +71,15 @@ func safe(s string) string {
 	}, s)
 }
 
+// safeLines is safe for a text of several lines: a mistake in an expression is shown with a mark below it.
+func safeLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = safe(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // obeyed tells whether a terminal does something else with a character than to show it: control characters, overrides of the
 // direction of writing and other formats, separators of lines.
 func obeyed(r rune) bool {
