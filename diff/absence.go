@@ -152,8 +152,12 @@ func (r *reconciler) judge(in Input) {
 	case in.Judged == 0:
 	case r.holding:
 		r.deleteMissed(missesHeld)
+	case tooMany(r.tally.missed()-r.tally.candidates(), r.live()):
+		// Many vanished while a sweep went past them, or after it. The next tells which they are, to be held back together.
 	case r.doubtful():
 		r.holding = true
+	case tooMany(r.tally.missed(), r.live()):
+		// So did few, but they make the others many.
 	default:
 		r.deleteMissed(missesGone)
 	}

@@ -586,6 +586,31 @@ func crowd(n int, created string) string {
 	return strings.Join(list, " ")
 }
 
+// Many videos vanish while a sweep goes past them: it misses the last of them, and the next all.
+func TestADeletionInBulkThatASweepSawTheEndOfIsOne(t *testing.T) {
+	script{vocabulary: vocabularies[0], policy: scriptPolicy, text: `
+		sweep [` + crowd(20, "") + `]
+		walk [` + crowd(15, "") + `]
+		walk [` + crowd(5, "") + `]
+		walk [` + crowd(5, "") + `] => held 15 agreed 0
+		walk [` + crowd(19, "") + `] => held 1 agreed 1
+		walk [` + crowd(19, "") + `] => held 1 agreed 2
+		walk [` + crowd(19, "") + `] => v1 deleted(t) gone from done; held none
+	`}.run(t)
+	script{vocabulary: vocabularies[0], policy: scriptPolicy, text: `
+		sweep [` + crowd(25, "") + `]
+		walk [` + crowd(13, "") + `]
+		walk [` + crowd(1, "") + `]
+		walk [` + crowd(1, "") + `] => held 24 agreed 0
+	`}.run(t)
+	script{vocabulary: vocabularies[0], policy: scriptPolicy, text: `
+		sweep [` + crowd(20, "") + `]
+		walk [` + crowd(18, "") + `]
+		walk [` + crowd(5, "") + `]
+		walk [` + crowd(18, "") + `] => v1 deleted(s) gone from done; v1 deleted(t) gone from done
+	`}.run(t)
+}
+
 func TestReplacementsInBulk(t *testing.T) {
 	spaced := Policy{Confirm: scriptStep, Agree: 10 * time.Minute}
 	told := func(n int, videos string) string {

@@ -102,6 +102,8 @@
 // run, [State.ClockSet] makes doubts, stalls and misses wait anew, whichever way it was set. A clock that is behind when a video
 // is first seen is not noticed: its durations are too long when that is set right before a restart.
 //
+// While more are missed than that, though by one sweep only, nothing is deleted either: they vanished while it went past them.
+//
 // Creation times that differ are looked at together. Where most of those that a cycle shows differ by the same, to the second, for
 // three videos or more of different ages, the platform's clock or time zone has moved and no video has: the difference is kept
 // ([Evidence].Shifts), and times before and after it mean the same from then on. Where more than ten videos, and more than a fifth of

@@ -306,16 +306,20 @@ func (m *model) live() int {
 
 // judgeAbsence decides about deletions.
 func (m *model) judgeAbsence(in Input) []string {
-	judged, gone, live := in.Judged != 0, m.gone(2), m.live()
-	all := len(m.gone(1)) == live && live > 1
-	bulk := len(gone) > 10 && float64(len(gone)) > float64(live)*0.2
+	judged, gone, once, live := in.Judged != 0, m.gone(2), len(m.gone(1)), m.live()
+	tooMany := func(n int) bool { return n > 10 && float64(n) > float64(live)*0.2 }
+	all := once == live && live > 1
 	switch {
 	case m.holding && in.Release:
 	case m.holding && judged:
 		gone = m.gone(5)
-	case judged && len(gone) > 0 && (all || bulk):
+	case judged && tooMany(once-len(gone)): // more to come
+		return nil
+	case judged && len(gone) > 0 && (all || tooMany(len(gone))):
 		m.holding = true
 		return nil
+	case judged && tooMany(once): // more to come
+		gone = nil
 	case !judged:
 		gone = nil
 	}
