@@ -29,6 +29,7 @@ type damagedConsumer struct {
 	stream string
 	name   string
 	dir    string                // empty when it is gone altogether
+	queue  bool                  // of a work queue, which still holds all that is not acknowledged: its owner makes it again
 	config server.ConsumerConfig // empty when it cannot be read
 	floor  uint64                // everything up to it is acknowledged
 	err    error
@@ -96,19 +97,19 @@ func (x *examined) stream(cfg Config, s filestore.Stream) error {
 }
 
 func (x *examined) consumers(cfg Config, s filestore.Stream, mark streamMark, found []filestore.Consumer) error {
-	ours := cfg.Consumers[s.Name]
+	ours, queue := cfg.Consumers[s.Name], s.Config.Retention == server.WorkQueuePolicy
 	for _, c := range found {
 		known, ok := mark.Consumers[c.Name]
 		err := troubleOf(c, known, ok)
 		if err == nil {
 			continue
 		}
-		d := damagedConsumer{stream: s.Name, name: c.Name, dir: c.Dir, config: c.Config, floor: known.Floor, err: err}
+		d := damagedConsumer{stream: s.Name, name: c.Name, dir: c.Dir, queue: queue, config: c.Config, floor: known.Floor, err: err}
 		if c.MetaErr != nil {
 			d.config = server.ConsumerConfig{}
 		}
 		switch {
-		case ok:
+		case ok, queue:
 		case c.Positioned && c.StateErr == nil:
 			d.floor = c.Position.Floor
 		case !c.Positioned || !slices.Contains(ours, c.Name):
@@ -121,7 +122,7 @@ func (x *examined) consumers(cfg Config, s filestore.Stream, mark streamMark, fo
 	}
 	for name, known := range mark.Consumers {
 		there := slices.ContainsFunc(found, func(c filestore.Consumer) bool { return c.Name == name })
-		if !there && slices.Contains(ours, name) {
+		if !there && !queue && slices.Contains(ours, name) {
 			x.damaged = append(x.damaged, damagedConsumer{stream: s.Name, name: name, floor: known.Floor, err: errConsumerLost})
 		}
 	}

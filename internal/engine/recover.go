@@ -57,6 +57,11 @@ func (x *examined) makeAgain(nc *nats.Conn, log *zap.Logger) error {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
 	for _, d := range x.damaged {
+		if d.queue {
+			log.Error("a consumer was damaged on disk and is set aside", zap.String("stream", d.stream), zap.String("consumer", d.name),
+				zap.NamedError("damage", d.err))
+			continue
+		}
 		config, err := d.renewed()
 		if err != nil {
 			return err

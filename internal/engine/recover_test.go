@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -142,5 +143,28 @@ func TestPositionThatNobodyKnowsIsRefused(t *testing.T) {
 	wantError(t, err, "VIDBELL_DATA_DIR", receiver, "how far it had come is not known", "nothing was overwritten")
 	if after := tree(t, cfg.DataDir); fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Error("files were touched")
+	}
+}
+
+// A work queue holds just what is not acknowledged: whoever made its consumer makes it again.
+func TestDamagedConsumerOfAQueueIsOnlySetAside(t *testing.T) {
+	cfg := Config{DataDir: filepath.Join(t.TempDir(), "data"), Consumers: map[string][]string{"QUEUE": {receiver}}}
+	consumer := jetstream.ConsumerConfig{Durable: receiver, AckPolicy: jetstream.AckExplicitPolicy, FilterSubjects: []string{"q.a"}}
+	e := start(t, cfg)
+	_, err := e.JetStream.CreateStream(t.Context(), jetstream.StreamConfig{Name: "QUEUE", Subjects: []string{"q.*"}, Retention: jetstream.WorkQueuePolicy})
+	must(t, err)
+	_, err = e.JetStream.CreateConsumer(t.Context(), "QUEUE", consumer)
+	must(t, err)
+	publish(t, e, "q.a", "x")
+	e.Close()
+	must(t, os.Truncate(filepath.Join(streamDir(cfg.DataDir, "QUEUE"), "obs", receiver, "o.dat"), 0))
+	e = start(t, cfg)
+	if _, err := e.JetStream.Consumer(t.Context(), "QUEUE", receiver); !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		t.Errorf("got %v", err)
+	}
+	c, err := e.JetStream.CreateConsumer(t.Context(), "QUEUE", consumer)
+	must(t, err)
+	if m, err := c.Next(jetstream.FetchMaxWait(patience)); err != nil || m.Subject() != "q.a" {
+		t.Errorf("got %v", err)
 	}
 }

@@ -233,7 +233,10 @@ func (d *Dispatcher) Prepare(ctx context.Context) error {
 // Remake makes the dispatcher's own streams again where they were deleted while it runs. Its consumers it makes again by itself.
 func (d *Dispatcher) Remake(ctx context.Context) error {
 	js, names, replicas := d.config.JetStream, d.config.Names, d.config.Replicas
-	for _, want := range []jetstream.StreamConfig{deadStream(names, replicas), retryStream(names, replicas), healthStream(names, replicas)} {
+	for _, want := range []jetstream.StreamConfig{
+		deliveriesStream(names, replicas), replayStream(names, replicas), deadStream(names, replicas), retryStream(names, replicas),
+		healthStream(names, replicas),
+	} {
 		if _, err := ensureStream(ctx, js, want); err != nil {
 			return err
 		}

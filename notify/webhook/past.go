@@ -178,7 +178,7 @@ func (f forwards) each(ctx context.Context, visit func(loggedEvent) bool) error 
 		got := uint64(0)
 		for msg := range batch.Messages() {
 			got++
-			if e, err := logged(msg); err == nil && !visit(e) {
+			if e, err := logged(msg); err == nil && notify.IsEvent(msg.Headers()) && !visit(e) {
 				return nil
 			}
 		}
