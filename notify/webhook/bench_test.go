@@ -72,6 +72,10 @@ func measured(f func()) (took, cpu time.Duration) {
 }
 
 func quantile[T cmp.Ordered](values []T, q float64) T {
+	if len(values) == 0 { // a first run of one
+		var none T
+		return none
+	}
 	slices.Sort(values)
 	return values[min(len(values)-1, int(q*float64(len(values))))]
 }
@@ -268,7 +272,7 @@ func BenchmarkOneHangs(b *testing.B) {
 	b.ReportMetric(quantile(took[false], .5), "p50-ms")
 	b.ReportMetric(quantile(took[false], .99), "p99-ms")
 	b.ReportMetric(quantile(took[true], .99), "p99-ms-hanging")
-	b.ReportMetric(quantile(took[true], .99)/quantile(took[false], .99), "p99-ratio")
+	b.ReportMetric(quantile(took[true], .99)/max(quantile(took[false], .99), 1e-9), "p99-ratio")
 }
 
 func (r *running) pendingOf(tb testing.TB, name string) uint64 {
