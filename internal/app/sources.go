@@ -63,7 +63,7 @@ func printSources(out io.Writer, list []web.Source, now time.Time) error {
 	for _, s := range list {
 		if s.Hold != nil {
 			p.line("\n%s holds back %s: %s. If they are right: vidbell sources release %s", safe(s.Name),
-				plural(s.Hold.Videos, "deletion"), safe(s.Hold.Reason), safe(s.Name))
+				plural(s.Hold.Videos, "change"), safe(s.Hold.Reason), safe(s.Name))
 		}
 	}
 	return nil
@@ -75,7 +75,7 @@ func healthText(p printer, s web.Source) string {
 	case s.Degraded != "":
 		return p.paint(red, "degraded: "+safe(s.Degraded))
 	case s.Hold != nil:
-		return p.paint(yellow, "holds back "+plural(s.Hold.Videos, "deletion"))
+		return p.paint(yellow, "holds back "+plural(s.Hold.Videos, "change"))
 	case s.LastError != "":
 		return p.paint(yellow, "last poll failed: "+safe(shorten(s.LastError, maxErrorWidth)))
 	case s.BaselineAt == nil:
@@ -136,7 +136,7 @@ func ReleaseSource(ctx context.Context, out, ask io.Writer, o ReleaseOptions) er
 	if status != http.StatusAccepted {
 		return failed(service.refused(status, body))
 	}
-	_, err = fmt.Fprintf(out, "released: %s of source %s, to be announced now\n", plural(hold.Videos, "deletion"), o.Name)
+	_, err = fmt.Fprintf(out, "released: %s of source %s, to be announced now\n", plural(hold.Videos, "change"), o.Name)
 	return failed(err)
 }
 
@@ -156,7 +156,7 @@ func held(list []web.Source, name string) (web.Hold, error) {
 
 // confirm asks on a terminal; elsewhere nobody could answer.
 func confirm(ctx context.Context, ask io.Writer, o ReleaseOptions, hold web.Hold) error {
-	what := fmt.Sprintf("%s of source %s, held back (%s)", plural(hold.Videos, "deletion"), o.Name, safe(hold.Reason))
+	what := fmt.Sprintf("%s of source %s, held back (%s)", plural(hold.Videos, "change"), o.Name, safe(hold.Reason))
 	return consent{o.Yes, o.Terminal, o.In}.get(ctx, ask, "announce", what, "not released")
 }
 

@@ -190,10 +190,10 @@ func TestSourcesCommand(t *testing.T) {
 	for i, want := range [][]string{
 		{"SOURCE", "ACCOUNT", "VIDEOS", "IN FLIGHT", "PARSE", "LAST POLL", "NEXT", "FULL SWEEP", "REQUESTS/S", "HEALTH"},
 		{"press", "eu", "1234", "20", "done", "3.", "s ago", "in ", "4m0s ago", "0.5", "ok"},
-		{"held", "holds back 40 deletions"},
+		{"held", "holds back 40 changes"},
 		{"sick", "never", "-", "degraded: unauthorized"},
 		{""},
-		{"held holds back 40 deletions: many at once\uFFFD[31m. If they are right: vidbell sources release held"},
+		{"held holds back 40 changes: many at once\uFFFD[31m. If they are right: vidbell sources release held"},
 	} {
 		for _, text := range want {
 			if !strings.Contains(lines[i], text) {
@@ -214,7 +214,7 @@ func TestSourcesCommand(t *testing.T) {
 }
 
 func TestReleaseCommand(t *testing.T) {
-	const question = "Announce 40 deletions of source held, held back (many at once\uFFFD[31m)? [y/N] "
+	const question = "Announce 40 changes of source held, held back (many at once\uFFFD[31m)? [y/N] "
 	for _, tc := range []struct {
 		sentence string
 		options  ReleaseOptions
@@ -227,13 +227,13 @@ func TestReleaseCommand(t *testing.T) {
 			"with --yes nobody is asked",
 			ReleaseOptions{Name: "held", Yes: true},
 			"", ExitOK, "",
-			"released: 40 deletions of source held, to be announced now\n",
+			"released: 40 changes of source held, to be announced now\n",
 		},
 		{
 			"a person says yes",
 			ReleaseOptions{Name: "held", Terminal: true},
 			"Yes\n", ExitOK, question,
-			"released: 40 deletions of source held, to be announced now\n",
+			"released: 40 changes of source held, to be announced now\n",
 		},
 		{"a person says nothing", ReleaseOptions{Name: "held", Terminal: true}, "\n", ExitFailed, question, "not released"},
 		{"a person goes away", ReleaseOptions{Name: "held", Terminal: true}, "", ExitFailed, question, "not released"},
@@ -241,7 +241,7 @@ func TestReleaseCommand(t *testing.T) {
 			"there is nobody to ask",
 			ReleaseOptions{Name: "held"},
 			"y\n", ExitUsage, "",
-			"this would announce 40 deletions of source held, held back (many at once\uFFFD[31m): repeat it with --yes",
+			"this would announce 40 changes of source held, held back (many at once\uFFFD[31m): repeat it with --yes",
 		},
 		{
 			"nothing is held",
