@@ -25,6 +25,11 @@ func Run(ctx context.Context) error {
 	}
 	defer func() { _ = log.Sync() }() // terminals and pipes refuse
 	defer ignoreHangups(log)()
+	quiet, err := zap.RedirectStdLogAt(log.Named("std"), zap.DebugLevel) // net/http prints what a hostile receiver sends unasked
+	if err != nil {
+		return failed(err)
+	}
+	defer quiet()
 	b := BuildInfo()
 	log.Info("starting", zap.String("version", b.Version), zap.String("commit", b.Commit))
 	s, err := newService(ctx, cfg, log)
