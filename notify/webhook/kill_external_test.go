@@ -45,8 +45,10 @@ func TestAKillRepeatsNoMoreThanWasUnderWay(t *testing.T) {
 		time.Sleep(5 * time.Millisecond) // a receiver at work, so that a kill meets requests under way
 		w.WriteHeader(http.StatusNoContent)
 	})
-	e := startEngine(t)
-	must(t, e.listen())
+	e := &engine{tb: t, dir: t.TempDir(), port: -1}
+	e.start()
+	t.Cleanup(e.stop)
+	must(t, e.createLog(t.Context()))
 	e.prepare([]Endpoint{{Name: "a", URL: in.URL}}) // its consumer is there before the events are
 	for i := range events {
 		e.append("done", i)
@@ -75,11 +77,4 @@ func TestAKillRepeatsNoMoreThanWasUnderWay(t *testing.T) {
 	if repeats > most {
 		t.Errorf("%d repeats after %d kills, at most %d were under way", repeats, kills, most)
 	}
-}
-
-// listen gives the engine an address of its own.
-func (e *engine) listen() error {
-	e.port = -1
-	e.halt()
-	return e.boot()
 }
