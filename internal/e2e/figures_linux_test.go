@@ -68,7 +68,8 @@ func (l library) write(b *testing.B, dir string, videos []simulator.Video) {
 	}
 	if l.events {
 		page = 1000
-		see(diff.Input{SweepComplete: now}) // whatever comes now is news
+		see(diff.Input{Observations: sighted(videos[:1], now), SweepComplete: now}) // whatever comes now is news
+		videos = videos[1:]
 	}
 	for part := range slices.Chunk(videos, page) {
 		see(diff.Input{Observations: sighted(part, now+1)})
