@@ -335,13 +335,19 @@ func (r *report) endpoints(ctx context.Context, cfg *config.Config) bool {
 			detail += fmt.Sprintf(", %s, certificate until %s", res.TLS, res.CertificateExpires.Format(time.DateOnly))
 		}
 		v := verdictOK
-		if len(e.Secrets) == 0 {
+		if len(e.Secrets) == 0 && verifies(e.Format) {
 			v = verdictNote
 			detail += "; requests are not signed: set VIDBELL_WEBHOOK_SECRET"
 		}
 		r.add("endpoint", e.Name, v, detail)
 	}
 	return ok
+}
+
+// verifies tells whether receivers of a format are programs of somebody's own, which can look at signatures. Chats and on-call
+// tools do not.
+func verifies(f webhook.Format) bool {
+	return f == webhook.FormatStandard || f == webhook.FormatCloudEvents || f == webhook.FormatTemplate
 }
 
 func (r *report) write(out io.Writer, asJSON bool) error {

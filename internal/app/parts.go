@@ -11,30 +11,12 @@ import (
 	"vidbell/diff"
 	"vidbell/internal/config"
 	"vidbell/internal/engine"
-	"vidbell/notify/webhook"
 	"vidbell/poller"
 	"vidbell/poller/memories"
 )
 
 // checks are the rules of other packages about the configuration, so that every mistake is named before anything starts.
 func checks() []config.Check { return []config.Check{checkWebhooks, checkWords, checkClient} }
-
-func checkWebhooks(c *config.Config, p *config.Problems) {
-	for i, s := range c.Webhook.Secrets {
-		if _, err := webhook.ParseSecret(s.Reveal()); err != nil {
-			p.Addf("VIDBELL_WEBHOOK_SECRET", "secret %d: %v", i+1, err)
-		}
-	}
-	if _, err := webhook.ParseSchedule(c.Webhook.Schedule); err != nil {
-		p.AddErr("VIDBELL_WEBHOOK_SCHEDULE", err)
-	}
-	for _, e := range endpoints(c) {
-		e.Secrets = nil // said above, once
-		if err := webhook.ValidateEndpoint(e); err != nil {
-			p.AddErr("VIDBELL_WEBHOOK_URL", err)
-		}
-	}
-}
 
 // checkWords speaks of the variables: the sources of the environment share their words.
 func checkWords(c *config.Config, p *config.Problems) {
@@ -125,22 +107,6 @@ func sources(c *config.Config) ([]poller.Source, error) {
 		}
 	}
 	return list, nil
-}
-
-func endpoints(c *config.Config) []webhook.Endpoint {
-	schedule, _ := webhook.ParseSchedule(c.Webhook.Schedule) // checked when the configuration was loaded
-	secrets := make([]string, len(c.Webhook.Secrets))
-	for i, s := range c.Webhook.Secrets {
-		secrets[i] = s.Reveal()
-	}
-	list := make([]webhook.Endpoint, len(c.Webhook.URLs))
-	for i, u := range c.Webhook.URLs {
-		list[i] = webhook.Endpoint{
-			Name: webhook.EndpointName(u.Reveal()), URL: u.Reveal(), Secrets: secrets, Events: c.Webhook.Events,
-			InFlight: c.Webhook.InFlight, Timeout: c.Webhook.Timeout, Schedule: schedule,
-		}
-	}
-	return list
 }
 
 func engineConfig(c *config.Config, log *zap.Logger) engine.Config {

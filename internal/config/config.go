@@ -80,6 +80,25 @@ type Webhook struct {
 	Timeout       time.Duration // one whole exchange
 	InFlight      int           // requests at once, per receiver
 	Schedule      string        // a schedule's name or a list of durations; not checked here
+
+	Sources   []string // names of the sources whose events are delivered, none for all
+	Filter    string   // expression over an event, "" for none; not checked here
+	Order     string   // "" or video
+	RateLimit float64  // requests a second per receiver, 0 for no limit
+
+	InsecureHTTP    bool              // plain http to public addresses
+	Headers         map[string]Secret // of each request; which can be sent is not checked here
+	HandshakeOrigin string            // "" for no handshake; not checked here
+	HandshakeRate   int               // requests a minute, 0 to ask for none
+
+	Format      string        // what requests look like
+	Link        string        // from a message to the video; not checked here
+	GroupWait   time.Duration // 0 for the format's default
+	GroupMax    int           // 0 for the format's default
+	RoutingKey  Secret        // of pagerduty; not checked here
+	AlertFor    time.Duration // of alertmanager, 0 for its default
+	Template    string        // the text, of template; not checked here
+	ContentType string        // of template's output, "" for its default; not checked here
 }
 
 // NATS is the engine: external when URLs is not empty, else embedded.

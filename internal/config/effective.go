@@ -51,6 +51,11 @@ func (c *Config) origin(name string) Origin {
 	return OriginDefault
 }
 
+// NameOf is what a person would have to correct about a setting: its variable, or the one that names the file it was read from.
+func (c *Config) NameOf(variable string) string {
+	return Variable{Name: variable}.name(c.origin(variable))
+}
+
 // reshow corrects the shown value of a default that follows another setting.
 func (c *Config) reshow(name, value string) {
 	for i := range c.settings {

@@ -14,8 +14,8 @@ import (
 	"github.com/kelseyhightower/envconfig"
 )
 
-// maxSecretFile bounds what is read of a secret file, in bytes: a path that names the wrong file must not fill memory.
-const maxSecretFile = 64 << 10
+// maxSmallFile bounds what is read of a file, in bytes: a path that names the wrong file must not fill memory.
+const maxSmallFile = 64 << 10
 
 // environment is what envconfig fills. Full names in the tags and an empty prefix keep it from reading bare names such
 // as URL; pointers tell unset from empty; strings keep it from stopping at the first value that does not parse, and
@@ -46,6 +46,25 @@ type environment struct {
 	WebhookTimeout       *string `envconfig:"VIDBELL_WEBHOOK_TIMEOUT"`
 	WebhookInFlight      *string `envconfig:"VIDBELL_WEBHOOK_IN_FLIGHT"`
 	WebhookSchedule      *string `envconfig:"VIDBELL_WEBHOOK_SCHEDULE"`
+
+	WebhookSources         *string `envconfig:"VIDBELL_WEBHOOK_SOURCES"`
+	WebhookFilter          *string `envconfig:"VIDBELL_WEBHOOK_FILTER"`
+	WebhookOrder           *string `envconfig:"VIDBELL_WEBHOOK_ORDER"`
+	WebhookRateLimit       *string `envconfig:"VIDBELL_WEBHOOK_RATE_LIMIT"`
+	WebhookInsecureHTTP    *string `envconfig:"VIDBELL_WEBHOOK_INSECURE_HTTP"`
+	WebhookHeaders         *string `envconfig:"VIDBELL_WEBHOOK_HEADERS"`
+	WebhookHeadersFile     *string `envconfig:"VIDBELL_WEBHOOK_HEADERS_FILE"`
+	WebhookHandshakeOrigin *string `envconfig:"VIDBELL_WEBHOOK_HANDSHAKE_ORIGIN"`
+	WebhookHandshakeRate   *string `envconfig:"VIDBELL_WEBHOOK_HANDSHAKE_RATE"`
+	WebhookFormat          *string `envconfig:"VIDBELL_WEBHOOK_FORMAT"`
+	WebhookLink            *string `envconfig:"VIDBELL_WEBHOOK_LINK"`
+	WebhookGroupWait       *string `envconfig:"VIDBELL_WEBHOOK_GROUP_WAIT"`
+	WebhookGroupMax        *string `envconfig:"VIDBELL_WEBHOOK_GROUP_MAX"`
+	WebhookRoutingKey      *string `envconfig:"VIDBELL_WEBHOOK_ROUTING_KEY"`
+	WebhookRoutingKeyFile  *string `envconfig:"VIDBELL_WEBHOOK_ROUTING_KEY_FILE"`
+	WebhookAlertFor        *string `envconfig:"VIDBELL_WEBHOOK_ALERT_FOR"`
+	WebhookTemplate        *string `envconfig:"VIDBELL_WEBHOOK_TEMPLATE"`
+	WebhookContentType     *string `envconfig:"VIDBELL_WEBHOOK_CONTENT_TYPE"`
 
 	NATSURL             *string `envconfig:"VIDBELL_NATS_URL"`
 	NATSCreds           *string `envconfig:"VIDBELL_NATS_CREDS"`
@@ -149,7 +168,7 @@ func (v Variable) parse(c *Config, value string) error {
 	if !v.Secret {
 		value = strings.TrimSpace(value)
 	}
-	if quoted(value) {
+	if quoted(value) && (v.Type != typeExpression || strings.Count(value, value[:1]) == 2) { // "a" == "b" is not in quotes
 		return errors.New("the quote marks are part of the value: write it without them")
 	}
 	return v.set(c, value)
@@ -164,29 +183,38 @@ func quoted(value string) bool {
 	return first == last && (first == '"' || first == '\'')
 }
 
-// pipeWait is how long a pipe in place of a file, as shells make for <(command), may take to say its secret.
+// pipeWait is how long a pipe in place of a file, as shells make for <(command), may take to say its text.
 const pipeWait = 10 * time.Second
 
 // readSecretFile returns the text of a file without its one trailing line break.
 func readSecretFile(path string) (string, error) {
+	text, err := readSmallFile(path, "that is no secret")
+	if err != nil {
+		return "", err
+	}
+	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	if strings.TrimSpace(text) == "" {
+		return "", fmt.Errorf("file %q is empty", path)
+	}
+	return text, nil
+}
+
+// readSmallFile returns the text of a file, or of a pipe in place of one. The remark is what to think of one that is too large.
+func readSmallFile(path, remark string) (string, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe that nobody writes to would not open
 	if err != nil {
 		return "", fileError(path, err)
 	}
 	defer f.Close()                                 //nolint:errcheck // only read
 	_ = f.SetReadDeadline(time.Now().Add(pipeWait)) // files have none
-	data, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	data, err := io.ReadAll(io.LimitReader(f, maxSmallFile+1))
 	if err != nil {
 		return "", fileError(path, err)
 	}
-	if len(data) > maxSecretFile {
-		return "", fmt.Errorf("file %q is larger than %d KiB, that is no secret", path, maxSecretFile>>10)
+	if len(data) > maxSmallFile {
+		return "", fmt.Errorf("file %q is larger than %d KiB, %s", path, maxSmallFile>>10, remark)
 	}
-	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-	if strings.TrimSpace(text) == "" {
-		return "", fmt.Errorf("file %q is empty", path)
-	}
-	return text, nil
+	return string(data), nil
 }
 
 // fileError says why a file cannot be read, the path quoted once.

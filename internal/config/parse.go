@@ -106,14 +106,15 @@ func parseRate(value string) (float64, error) {
 	return rate, nil
 }
 
-func parseInt(least, most int) func(string) (int, error) {
+// countTo reads a whole number of at least one.
+func countTo(most int) func(string) (int, error) {
 	return func(value string) (int, error) {
 		n, err := strconv.Atoi(value)
 		if err != nil {
-			return 0, fmt.Errorf("%s is not a whole number, use %d to %d", echo(value), least, most)
+			return 0, fmt.Errorf("%s is not a whole number, use 1 to %d", echo(value), most)
 		}
-		if n < least || n > most {
-			return 0, fmt.Errorf("%s is out of range, use %d to %d", echo(value), least, most)
+		if n < 1 || n > most {
+			return 0, fmt.Errorf("%s is out of range, use 1 to %d", echo(value), most)
 		}
 		return n, nil
 	}

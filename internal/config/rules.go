@@ -18,6 +18,8 @@ func crossCheck(c *Config, p *Problems) {
 	c.checkListeners(p)
 	c.checkHints(p)
 	c.checkNames(p)
+	c.checkWebhookSources(p)
+	c.chooseEvents()
 }
 
 func (p Problems) none(names ...string) bool {
@@ -142,7 +144,7 @@ func (c *Config) checkHints(p *Problems) {
 	if !c.HTTP.HintSecret.IsSet() {
 		return
 	}
-	name := Variable{Name: secret}.name(c.origin(secret))
+	name := c.NameOf(secret)
 	if p.none(listen) && c.HTTP.Listen == "" {
 		p.Addf(name, "has no use while %s is off: set that to an address, or unset this", listen)
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -18,6 +19,8 @@ const (
 	minHintSecret   = 16  // characters; of 64 kinds, so 96 bits
 	maxHintSecret   = 128 // leaves 171 of the 299 characters that the platform takes for the rest of the address
 	defaultSchedule = "standard"
+
+	typeExpression = "expression"
 )
 
 // Variable is one setting: what people read about it, and how its text becomes part of a [Config].
@@ -48,6 +51,9 @@ func Variables() []Variable {
 	all = append(all, grouped("Polling", pollVariables())...)
 	all = append(all, grouped("Status words", statusVariables())...)
 	all = append(all, grouped("Webhooks", webhookVariables())...)
+	all = append(all, grouped("Webhooks", choiceVariables())...)
+	all = append(all, grouped("Webhooks", requestVariables())...)
+	all = append(all, grouped("Webhooks", formatVariables())...)
 	all = append(all, grouped("NATS", natsVariables())...)
 	all = append(all, grouped("Names and data", nameVariables())...)
 	all = append(all, grouped("HTTP and logs", httpVariables())...)
@@ -157,8 +163,9 @@ func webhookVariables() []Variable {
 		},
 		{
 			Name: "VIDBELL_WEBHOOK_EVENTS", Type: "list of globs", Default: "video.done,video.failed",
-			Meaning: "event types to deliver, such as video.* or *",
-			set:     into(func(c *Config) *[]string { return &c.Webhook.Events }, parseEventGlobs),
+			Meaning: "event types to deliver, such as video.* or *; unset, pagerduty and alertmanager get " +
+				strings.Join(alertEvents(), ","),
+			set: into(func(c *Config) *[]string { return &c.Webhook.Events }, parseEventGlobs),
 		},
 		{
 			Name: "VIDBELL_WEBHOOK_ALLOW_NETWORKS", Type: "list of CIDR",
@@ -173,7 +180,7 @@ func webhookVariables() []Variable {
 		{
 			Name: "VIDBELL_WEBHOOK_IN_FLIGHT", Type: "number", Default: "16",
 			Meaning: "calls at once per receiver, 1 to 256",
-			set:     into(func(c *Config) *int { return &c.Webhook.InFlight }, parseInt(1, maxInFlight)),
+			set:     into(func(c *Config) *int { return &c.Webhook.InFlight }, countTo(maxInFlight)),
 		},
 		{
 			Name: "VIDBELL_WEBHOOK_SCHEDULE", Type: "text or list", Default: defaultSchedule,
@@ -219,7 +226,7 @@ func natsVariables() []Variable {
 		{
 			Name: "VIDBELL_NATS_REPLICAS", Type: "number", Default: "1",
 			Meaning: "copies of each stream on an external cluster, 1 to 5; 3 survives the loss of a server",
-			set:     into(func(c *Config) *int { return &c.NATS.Replicas }, parseInt(1, maxReplicas)),
+			set:     into(func(c *Config) *int { return &c.NATS.Replicas }, countTo(maxReplicas)),
 		},
 		{
 			Name: "VIDBELL_NATS_LISTEN", Type: "address", Default: "127.0.0.1:4222",

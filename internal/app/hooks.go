@@ -1,0 +1,175 @@
+package app
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"vidbell/internal/config"
+	"vidbell/notify/webhook"
+)
+
+const (
+	webhookURL    = "VIDBELL_WEBHOOK_URL"
+	webhookFormat = "VIDBELL_WEBHOOK_FORMAT"
+)
+
+// fieldVariables are the settings of an endpoint's fields, by the names that package webhook has for them in its errors.
+var fieldVariables = map[string]string{
+	"url":                   webhookURL,
+	"secrets":               "VIDBELL_WEBHOOK_SECRET",
+	"events":                "VIDBELL_WEBHOOK_EVENTS",
+	"in_flight":             "VIDBELL_WEBHOOK_IN_FLIGHT",
+	"timeout":               "VIDBELL_WEBHOOK_TIMEOUT",
+	"sources":               "VIDBELL_WEBHOOK_SOURCES",
+	"filter":                "VIDBELL_WEBHOOK_FILTER",
+	"order":                 "VIDBELL_WEBHOOK_ORDER",
+	"rate_limit":            "VIDBELL_WEBHOOK_RATE_LIMIT",
+	"insecure_http":         "VIDBELL_WEBHOOK_INSECURE_HTTP",
+	"headers":               "VIDBELL_WEBHOOK_HEADERS",
+	"handshake_origin":      "VIDBELL_WEBHOOK_HANDSHAKE_ORIGIN",
+	"handshake_rate":        "VIDBELL_WEBHOOK_HANDSHAKE_RATE",
+	"format":                webhookFormat,
+	"link":                  "VIDBELL_WEBHOOK_LINK",
+	"group_wait, group_max": "VIDBELL_WEBHOOK_GROUP_WAIT, VIDBELL_WEBHOOK_GROUP_MAX",
+	"routing_key":           "VIDBELL_WEBHOOK_ROUTING_KEY",
+	"alert_for":             "VIDBELL_WEBHOOK_ALERT_FOR",
+	"template":              "VIDBELL_WEBHOOK_TEMPLATE",
+	"content_type":          "VIDBELL_WEBHOOK_CONTENT_TYPE",
+}
+
+// fieldNames turns the advice of package webhook into that of somebody who sets variables.
+var fieldNames = strings.NewReplacer(
+	"set content_type", "set VIDBELL_WEBHOOK_CONTENT_TYPE",
+	"has content_type", "has VIDBELL_WEBHOOK_CONTENT_TYPE",
+	"set handshake_origin as well", "set VIDBELL_WEBHOOK_HANDSHAKE_ORIGIN as well",
+	"leave group_wait and group_max out", "unset both",
+	"group_max says", "VIDBELL_WEBHOOK_GROUP_MAX says",
+	"set group_wait", "set VIDBELL_WEBHOOK_GROUP_WAIT",
+)
+
+// fieldError is the beginning of an error about a field: its name, and the entry of a list that is wrong.
+var fieldError = regexp.MustCompile(`^([a-z_]+(?:, [a-z_]+)*)(?:\[([^\]]*)\])?: `)
+
+// endpoints are the receivers of the configuration: they differ by their address only.
+func endpoints(c *config.Config) []webhook.Endpoint {
+	list := make([]webhook.Endpoint, len(c.Webhook.URLs))
+	for i, u := range c.Webhook.URLs {
+		list[i] = endpointAt(c, u.Reveal())
+	}
+	return list
+}
+
+// endpointAt is the receiver of an address.
+func endpointAt(c *config.Config, address string) webhook.Endpoint {
+	w := c.Webhook
+	schedule, _ := webhook.ParseSchedule(w.Schedule) // checked when the configuration was loaded
+	return webhook.Endpoint{
+		Name: webhook.EndpointName(address), URL: address, Secrets: revealed(w.Secrets), Headers: revealedHeaders(w.Headers),
+		Events: w.Events, Sources: w.Sources, Filter: w.Filter, Order: webhook.Order(w.Order),
+		InFlight: w.InFlight, Timeout: w.Timeout, Schedule: schedule, RateLimit: w.RateLimit, InsecureHTTP: w.InsecureHTTP,
+		HandshakeOrigin: w.HandshakeOrigin, HandshakeRate: w.HandshakeRate,
+		Format: webhook.Format(w.Format), Link: w.Link, GroupWait: w.GroupWait, GroupMax: w.GroupMax,
+		RoutingKey: w.RoutingKey.Reveal(), AlertFor: w.AlertFor, Template: w.Template, ContentType: w.ContentType,
+	}
+}
+
+func revealed(secrets []config.Secret) []string {
+	texts := make([]string, len(secrets))
+	for i, s := range secrets {
+		texts[i] = s.Reveal()
+	}
+	return texts
+}
+
+func revealedHeaders(headers map[string]config.Secret) map[string]string {
+	texts := make(map[string]string, len(headers))
+	for name, value := range headers {
+		texts[name] = value.Reveal()
+	}
+	return texts
+}
+
+func checkWebhooks(c *config.Config, p *config.Problems) {
+	if _, err := webhook.ParseSchedule(c.Webhook.Schedule); err != nil {
+		p.AddErr("VIDBELL_WEBHOOK_SCHEDULE", err)
+	}
+	if p.Has(webhookFormat) {
+		return // what else is right depends on it
+	}
+	before := slices.Clone(*p)
+	list := endpoints(c)
+	if len(list) == 0 {
+		checkReceiverIsThere(c, p)
+		list = append(list, endpointAt(c, "https://receiver.invalid")) // the settings have mistakes without a receiver too
+	}
+	for i, e := range list {
+		number := ""
+		if len(list) > 1 {
+			number = "URL " + strconv.Itoa(i+1) + ": "
+		}
+		for _, problem := range endpointProblems(c, number, webhook.ValidateEndpoint(e)) {
+			if !spokenOf(before, problem.Name) && !slices.Contains(*p, problem) { // receivers share all but the address
+				*p = append(*p, problem)
+			}
+		}
+	}
+}
+
+// checkReceiverIsThere asks for an address where somebody chose a format: nothing would be sent, in silence. One that the
+// format has a default for is named, and not used, since it is a matter of the account.
+func checkReceiverIsThere(c *config.Config, p *config.Problems) {
+	format := webhook.Format(c.Webhook.Format)
+	if p.Has(webhookURL) || format == webhook.FormatStandard {
+		return
+	}
+	where := "the address of the receiver"
+	if format == webhook.FormatPagerDuty {
+		where = webhook.Endpoint{Format: format}.WithDefaults().URL + ", or https://events.eu.pagerduty.com/v2/enqueue for accounts in the EU"
+	}
+	p.Addf(webhookURL, "is required by %s=%s: set it to %s", webhookFormat, format, where)
+}
+
+// spokenOf tells whether one of the variables could not be read: its field is then at its default, and what that leads to would
+// mislead.
+func spokenOf(p config.Problems, variables string) bool {
+	return slices.ContainsFunc(strings.Split(variables, ", "), func(name string) bool {
+		return p.Has(name) || p.Has(name+"_FILE")
+	})
+}
+
+// endpointProblems names the variable of each mistake in an endpoint.
+func endpointProblems(c *config.Config, number string, err error) config.Problems {
+	var parts, named config.Problems
+	parts.AddErr("", err)
+	for _, part := range parts {
+		variable, text := fieldProblem(part.Text)
+		if variable == webhookURL {
+			text = number + text
+		}
+		named.Add(c.NameOf(variable), text)
+	}
+	return named
+}
+
+// fieldProblem tells the variable of a mistake, and the mistake in the words of those who set variables.
+func fieldProblem(text string) (variable, told string) {
+	match := fieldError.FindStringSubmatch(text)
+	if len(match) == 0 {
+		return webhookURL, text
+	}
+	field, entry := match[1], match[2]
+	variable, known := fieldVariables[field]
+	if !known {
+		return webhookURL, text
+	}
+	told = fieldNames.Replace(text[len(match[0]):])
+	if n, err := strconv.Atoi(entry); err == nil {
+		entry = strconv.Itoa(n + 1) // people count from one
+	}
+	if entry != "" {
+		told = strings.TrimSuffix(field, "s") + " " + entry + ": " + told
+	}
+	return variable, told
+}
