@@ -155,6 +155,7 @@ func endpointProblems(c *config.Config, number string, err error) config.Problem
 
 // fieldProblem tells the variable of a mistake, and the mistake in the words of those who set variables.
 func fieldProblem(text string) (variable, told string) {
+	text, _, _ = strings.Cut(text, "\n") // below it an expression is drawn, which needs lines
 	match := fieldError.FindStringSubmatch(text)
 	if len(match) == 0 {
 		return webhookURL, text

@@ -40,11 +40,16 @@ func (s settings) with(pairs ...string) settings {
 // secrets are the texts that must never be seen.
 func (s settings) secrets() []string {
 	var list []string
-	for _, name := range []string{"API_KEY", "WEBHOOK_SECRET", "NATS_LISTEN_TOKEN", "HTTP_TOKEN", "HINT_SECRET"} {
+	for _, name := range []string{"API_KEY", "WEBHOOK_SECRET", "NATS_LISTEN_TOKEN", "HTTP_TOKEN", "HINT_SECRET", "WEBHOOK_ROUTING_KEY"} {
 		for secret := range strings.SplitSeq(s[name], ",") {
 			if secret != "" {
 				list = append(list, strings.TrimPrefix(secret, "whsec_"))
 			}
+		}
+	}
+	for header := range strings.SplitSeq(s["WEBHOOK_HEADERS"], ",") {
+		if _, value, ok := strings.Cut(header, "="); ok {
+			list = append(list, value)
 		}
 	}
 	for _, name := range []string{"NATS_URL", "WEBHOOK_URL"} {
