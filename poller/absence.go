@@ -70,6 +70,7 @@ func (r *runner) judgeLane(ctx context.Context) (changed bool, err error) {
 	}
 	j.unasked()
 	r.judging = nil
+	r.health.complete = len(j.misses) == 0 && len(j.todo) == 0
 	if len(j.misses) == 0 && r.held.Videos == r.held.Replaced {
 		return changed, nil
 	}

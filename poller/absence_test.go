@@ -133,6 +133,25 @@ func TestManyDeletionsThatWereNoneAreNeverTold(t *testing.T) {
 	})
 }
 
+func TestARestartWhileDeletionsAreHeldIsNoRecovery(t *testing.T) {
+	onEveryVocabulary(t, simulator.Options{Form: simulator.Form2026}, func(w *world) {
+		w.library(many("v", 100)...)
+		r := w.start()
+		w.ticks(3)
+		w.fail(simulator.Fault{Kind: simulator.FaultHide, Hidden: many("v", 40), Times: -1})
+		w.ticks(6)
+		w.expectReports("held", "degraded mass_deletion")
+		r.kill()
+		w.start()
+		w.pass(20 * time.Minute)
+		w.expectReports("still so", "degraded mass_deletion")
+		w.sim.ClearFaults()
+		w.pass(25 * time.Minute)
+		w.expectReports("there again", "degraded mass_deletion", "recovered mass_deletion")
+		w.expect("nothing was deleted")
+	})
+}
+
 func TestTheOperatorBelievesDeletionsThatAreHeldBack(t *testing.T) {
 	inBubble(t, simulator.Options{Words: simulator.WordsLegacy()}, func(w *world) {
 		w.library(many("v", 30)...)

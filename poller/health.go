@@ -67,6 +67,7 @@ type health struct {
 	doubt      Reason
 	doubtSince time.Time
 	held       diff.Hold // what is held back
+	complete   bool      // the newest sweep that was judged missed no video
 	heldSince  time.Time
 	bare       time.Time // since when a source that never showed a video is watched; zero for others
 
@@ -197,7 +198,7 @@ func (h *health) news() (Report, bool) {
 func (h *health) disproved(told Reason) bool {
 	switch told {
 	case ReasonDeletions:
-		return h.judged && h.held.Videos == 0
+		return h.complete && h.held.Videos == 0 // a restart forgets what was held, and not what is missing
 	case ReasonCountMismatch:
 		return h.judged && h.doubts == 0
 	case ReasonEmpty:
