@@ -22,7 +22,9 @@ type judgement struct {
 }
 
 // inBulk reports whether many videos seem to be gone at once: then sweeps count once a sweep interval, and ask no more often.
-func (r *runner) inBulk() bool { return r.held.Videos > r.held.Replaced || r.health.emptied() }
+func (r *runner) inBulk() bool {
+	return r.health.held.Videos > r.health.held.Replaced || r.health.emptied()
+}
 
 // suspect begins a judgement on what a complete sweep did not show. While an earlier one is under way the videos are judged
 // by the sweep after.
@@ -71,7 +73,7 @@ func (r *runner) judgeLane(ctx context.Context) (changed bool, err error) {
 	j.unasked()
 	r.judging = nil
 	r.health.complete = len(j.misses) == 0 && len(j.todo) == 0
-	if len(j.misses) == 0 && r.held.Videos == r.held.Replaced {
+	if len(j.misses) == 0 && r.health.held.Videos == r.health.held.Replaced {
 		return changed, nil
 	}
 	res, err := r.commit(ctx, diff.Input{Misses: j.misses, Judged: j.sweep})
@@ -150,7 +152,7 @@ func (p *Poller) Release(source string) error {
 
 // releaseHeld tells the deletions held back, if the operator believes them.
 func (r *runner) releaseHeld(ctx context.Context) error {
-	if !r.release.Swap(false) || r.held.Videos == 0 {
+	if !r.release.Swap(false) || r.health.held.Videos == 0 {
 		return nil
 	}
 	res, err := r.commit(ctx, diff.Input{Release: true})
@@ -165,15 +167,14 @@ func (r *runner) releaseHeld(ctx context.Context) error {
 
 // hold takes over what deletions are held back.
 func (r *runner) hold(h diff.Hold) {
-	if h.Videos > h.Replaced && r.held.Videos == r.held.Replaced {
+	if h.Videos > h.Replaced && r.health.held.Videos == r.health.held.Replaced {
 		r.log.Warn("many videos are gone at once, holding their deletion back", zap.Int("videos", h.Videos-h.Replaced))
 	}
-	if h.Replaced > 0 && r.held.Replaced == 0 {
+	if h.Replaced > 0 && r.health.held.Replaced == 0 {
 		r.log.Warn("many videos show another creation time at once, holding their replacement back", zap.Int("videos", h.Replaced))
 	}
-	if h.Videos == 0 && r.held.Videos > 0 {
+	if h.Videos == 0 && r.health.held.Videos > 0 {
 		r.log.Info("nothing is held back any more")
 	}
-	r.held = h
 	r.health.holds(h)
 }

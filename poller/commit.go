@@ -176,7 +176,7 @@ func (r *runner) applied(in diff.Input, res *diff.Result) {
 	}
 	r.flight.took(r.state, in, res)
 	r.tellSkew(res.Skewed)
-	if h := r.state.Hold(); h.Replaced != r.held.Replaced {
+	if h := r.state.Hold(); h.Replaced != r.health.held.Replaced {
 		r.hold(h)
 	}
 	r.released()

@@ -223,5 +223,5 @@ func (r *runner) describe(s *Status) {
 	if r.judging != nil {
 		s.Suspects = len(r.judging.todo)
 	}
-	s.LastSweep, s.Mismatch, s.Held, s.NewestFirst = r.ended, r.mismatch, r.held, !r.order.other
+	s.LastSweep, s.Mismatch, s.Held, s.NewestFirst = r.ended, r.mismatch, r.health.held, !r.order.other
 }

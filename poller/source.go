@@ -109,7 +109,6 @@ type runner struct {
 	lead         lead
 	judged       time.Time  // when the last judgement began
 	judging      *judgement // of the newest complete sweep whose suspects are not all looked up; nil between two
-	held         diff.Hold  // deletions that are held back
 	ended        time.Time  // when the last complete sweep ended
 	mismatch     *Mismatch  // of that sweep
 	release      atomic.Bool
