@@ -42,7 +42,9 @@ const (
 // ErrConflict means that the log holds newer facts about one of the videos or the source: Refresh the state, and decide
 // again. After any other error the batch may or may not be in the log. The same result again is safe, since it meets
 // ErrConflict if it is.
-func (l *Log) Append(ctx context.Context, source string, res *diff.Result) error {
+func (l *Log) Append(ctx context.Context, source string, res *diff.Result) (err error) {
+	ctx, span := l.startAppend(ctx, source, res)
+	defer func() { endAppend(span, err) }()
 	entries, pages, err := l.entries(source, res)
 	if err != nil {
 		return err
@@ -71,6 +73,7 @@ func (l *Log) Append(ctx context.Context, source string, res *diff.Result) error
 type entry struct {
 	msg      *nats.Msg
 	kind     string // of an event
+	id       string // of the same
 	video    string // the video whose subject is guarded, if any
 	expected *uint64
 	revision *uint64 // where to put the sequence
@@ -118,7 +121,7 @@ func (l *Log) event(source string, c *diff.Change) (entry, error) {
 	m.Header.Set(nats.MsgIdHdr, ev.ID)
 	m.Header.Set(headerExpectedOf, l.names.VideoEvents(source, c.VideoNo))
 	expected := c.Record.Revision
-	return entry{msg: m, kind: string(c.Kind), video: c.VideoNo, expected: &expected, revision: &c.Record.Revision}, err
+	return entry{msg: m, kind: string(c.Kind), id: ev.ID, video: c.VideoNo, expected: &expected, revision: &c.Record.Revision}, err
 }
 
 // note replaces the video's earlier note. It is a hint about a word, so the newest simply wins.
@@ -187,10 +190,12 @@ func (l *Log) commit(ctx context.Context, source string, batch []entry, revision
 		}
 		msgs[i] = e.msg
 	}
+	spans := l.startEvents(ctx, batch)
 	last, err := l.publish(ctx, msgs)
 	if err != nil {
 		return err
 	}
+	endEvents(spans)
 	first := last - uint64(len(batch)) + 1
 	l.wrote(source, first, last)
 	for i, e := range batch {

@@ -13,6 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
 )
 
@@ -48,6 +50,8 @@ type LogConfig struct {
 	Replicas   int
 	Logger     *zap.Logger
 	Registerer prometheus.Registerer
+	// Tracer makes the spans of appends and events; nil for none.
+	Tracer trace.Tracer
 }
 
 // Log is the stream of all events, and of the state that is no news. It is safe for concurrent use by different sources.
@@ -57,6 +61,7 @@ type Log struct {
 	log     *zap.Logger
 	stream  jetstream.Stream
 	metrics *logMetrics
+	tracer  trace.Tracer
 	flights chan struct{} // a slot for each batch under way
 
 	replicas   int
@@ -88,9 +93,13 @@ func OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = zap.NewNop()
 	}
+	if cfg.Tracer == nil {
+		cfg.Tracer = noop.Tracer{}
+	}
 	l := &Log{
 		js: cfg.JetStream, names: cfg.Names, log: cfg.Logger, flights: make(chan struct{}, maxFlights), pages: make(map[string]int),
 		tails: make(map[string]*tail), foreign: make(map[string]uint64), births: make(map[string]string), replicas: max(1, cfg.Replicas),
+		tracer: cfg.Tracer,
 	}
 	var err error
 	if l.stream, err = openStream(ctx, l.js, l.streamConfig(l.replicas)); err != nil {

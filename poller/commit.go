@@ -37,7 +37,7 @@ func (r *runner) commitHead(ctx context.Context, page memories.Page, number uint
 func (r *runner) commit(ctx context.Context, in diff.Input) (*diff.Result, error) {
 	for tries := 0; ; tries++ {
 		in.Now = r.lookAtClock()
-		res := diff.Reconcile(r.state, in, r.policy())
+		res := r.reconcile(ctx, in)
 		if res.Empty() {
 			r.applied(in, res)
 			return res, nil

@@ -95,7 +95,7 @@ func (r *runner) request(ctx context.Context, l lane, q memories.Query) (memorie
 	if err := r.Account.Wait(ctx, l.urgency()); err != nil {
 		return memories.Page{}, err
 	}
-	page, err := r.Lister.List(ctx, q)
+	page, err := r.list(ctx, l, q)
 	if ctx.Err() != nil {
 		return memories.Page{}, ctx.Err()
 	}

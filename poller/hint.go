@@ -131,7 +131,7 @@ func (r *runner) serveHints(ctx context.Context) error {
 	videos, head := r.hints.take()
 	kept := r.budget
 	r.budget = allowed
-	err := r.lookAt(ctx, videos, head)
+	err := r.traced(ctx, "hint", func(ctx context.Context) error { return r.lookAt(ctx, videos, head) })
 	r.hintShare.saved += float64(max(0, r.budget))
 	r.budget = kept
 	var down *memories.Error

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
@@ -43,6 +45,7 @@ type Config struct {
 	Reporter   Reporter
 	Logger     *zap.Logger
 	Registerer prometheus.Registerer
+	Tracer     trace.Tracer     // of polls; nil for none
 	Random     func() float64   // in [0, 1); nil is math/rand
 	Clock      func() time.Time // the wall clock, which may be set at any time; nil is time.Now
 }
@@ -54,6 +57,7 @@ type Poller struct {
 	reporter Reporter
 	log      *zap.Logger
 	metrics  *metrics
+	tracer   trace.Tracer
 	random   func() float64
 	wall     func() time.Time
 
@@ -68,6 +72,9 @@ func New(cfg Config) (*Poller, error) {
 	if cfg.Store == nil || cfg.Reporter == nil || cfg.Logger == nil {
 		return nil, errors.New("poller: store, reporter and logger are required")
 	}
+	if cfg.Tracer == nil {
+		cfg.Tracer = noop.Tracer{}
+	}
 	if cfg.Random == nil {
 		cfg.Random = rand.Float64
 	}
@@ -76,7 +83,7 @@ func New(cfg Config) (*Poller, error) {
 	}
 	p := &Poller{
 		store: cfg.Store, reporter: cfg.Reporter, log: cfg.Logger, random: cfg.Random, wall: cfg.Clock,
-		metrics: newMetrics(cfg.Registerer), status: make(map[string]Status),
+		metrics: newMetrics(cfg.Registerer), tracer: cfg.Tracer, status: make(map[string]Status),
 	}
 	names := make(map[string]bool)
 	sharers := make(map[*Account]int)

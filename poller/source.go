@@ -142,7 +142,11 @@ func (r *runner) run(ctx context.Context, first time.Duration) error {
 	}
 	for {
 		r.polled, r.ticked = time.Now(), r.lookAtClock()
-		busy, err := r.tick(ctx)
+		var busy bool
+		err := r.traced(ctx, "poll", func(ctx context.Context) (err error) {
+			busy, err = r.tick(ctx)
+			return err
+		})
 		if errors.Is(err, ErrUnreadable) {
 			return err
 		}

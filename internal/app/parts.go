@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,12 +12,23 @@ import (
 	"vidbell/diff"
 	"vidbell/internal/config"
 	"vidbell/internal/engine"
+	"vidbell/internal/telemetry"
 	"vidbell/poller"
 	"vidbell/poller/memories"
 )
 
 // checks are the rules of other packages about the configuration, so that every mistake is named before anything starts.
-func checks() []config.Check { return []config.Check{checkWebhooks, checkWords, checkClient} }
+func checks() []config.Check {
+	return []config.Check{checkWebhooks, checkWords, checkClient, checkTelemetry}
+}
+
+// checkTelemetry speaks of variables that are not ours: those of OpenTelemetry.
+func checkTelemetry(_ *config.Config, p *config.Problems) {
+	_, problems := telemetry.Enabled(os.LookupEnv)
+	for _, bad := range problems {
+		p.Add(bad.Variable, bad.Text)
+	}
+}
 
 // checkWords speaks of the variables: the sources of the environment share their words.
 func checkWords(c *config.Config, p *config.Problems) {

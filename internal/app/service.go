@@ -16,6 +16,7 @@ import (
 
 	"vidbell/internal/config"
 	"vidbell/internal/engine"
+	"vidbell/internal/telemetry"
 	"vidbell/internal/web"
 	"vidbell/notify"
 	"vidbell/notify/webhook"
@@ -39,6 +40,7 @@ type service struct {
 	registry *prometheus.Registry
 	engine   *engine.Engine
 	listener net.Listener
+	tracing  *telemetry.Tracing
 
 	operator   *operator
 	courier    *courier
@@ -62,6 +64,13 @@ func newService(ctx context.Context, cfg *config.Config, log *zap.Logger) (*serv
 		return nil, err
 	}
 	s.registry = newRegistry(s.engine.Conn.IsConnected)
+	s.tracing, err = telemetry.Start(ctx, telemetry.Config{
+		Version: BuildInfo().Version, Instance: cfg.Names.Instance, Logger: log.Named("telemetry"),
+	})
+	if err != nil {
+		s.close()
+		return nil, &ExitError{Code: ExitConfig, Err: err}
+	}
 	return s, nil
 }
 
@@ -71,6 +80,9 @@ func (s *service) close() {
 	}
 	if s.engine != nil {
 		s.engine.Close()
+	}
+	if s.tracing != nil {
+		s.tracing.Close()
 	}
 }
 
@@ -242,7 +254,7 @@ func (s *service) setUp(ctx context.Context) error {
 	err := s.insist(ctx, func(ctx context.Context) (err error) {
 		log, err = notify.OpenLog(ctx, notify.LogConfig{
 			JetStream: s.engine.JetStream, Names: s.cfg.Names, Replicas: s.cfg.NATS.Replicas, Logger: s.log.Named("log"),
-			Registerer: s.registry,
+			Registerer: s.registry, Tracer: s.tracing.Tracer("notify"),
 		})
 		return err
 	})
@@ -265,7 +277,7 @@ func (s *service) setUpDeliveries(ctx context.Context) error {
 	s.dispatcher, err = webhook.New(webhook.Config{
 		JetStream: s.engine.JetStream, Names: s.cfg.Names, Endpoints: list, Replicas: s.cfg.NATS.Replicas,
 		AllowNetworks: s.cfg.Webhook.AllowNetworks, Grace: drainGrace, Version: BuildInfo().Version,
-		Logger: s.log.Named("webhook"), Registerer: s.registry,
+		Logger: s.log.Named("webhook"), Registerer: s.registry, Tracer: s.tracing.Tracer("notify/webhook"),
 	})
 	if err != nil {
 		return err
@@ -295,6 +307,7 @@ func (s *service) setUpPolling(ctx context.Context, log *notify.Log) error {
 	}
 	s.poller, err = poller.New(poller.Config{
 		Sources: list, Store: newStore(log, s.remake, s.engine.Explain), Reporter: reporter{log}, Logger: s.log.Named("poller"), Registerer: s.registry,
+		Tracer: s.tracing.Tracer("poller"),
 	})
 	if err != nil {
 		return err

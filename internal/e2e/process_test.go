@@ -83,6 +83,12 @@ type process struct {
 // start runs the binary; without arguments it is the service.
 func start(t testing.TB, s settings, args ...string) *process {
 	t.Helper()
+	return startIn(t, nil, s, args...)
+}
+
+// startIn is start with variables that are not ours.
+func startIn(t testing.TB, environment []string, s settings, args ...string) *process {
+	t.Helper()
 	if runtime.GOOS == "windows" && len(args) == 0 {
 		t.Skip("the service is stopped by signals here")
 	}
@@ -94,6 +100,7 @@ func start(t testing.TB, s settings, args ...string) *process {
 		"GORACE=atexit_sleep_ms=0", // else each exit of a race build takes a second
 		"TMPDIR=" + p.cmd.Dir, "TMP=" + p.cmd.Dir,
 	}
+	p.cmd.Env = append(p.cmd.Env, environment...)
 	if runtime.GOOS == "windows" {
 		p.cmd.Env = append(p.cmd.Env, "SystemRoot="+os.Getenv("SystemRoot")) // no socket opens without
 	}

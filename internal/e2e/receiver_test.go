@@ -38,6 +38,7 @@ type arrival struct {
 	event
 	at     time.Time
 	sent   time.Time // webhook-timestamp
+	header http.Header
 	body   string
 	answer int // what the receiver answered, or cut
 }
@@ -114,7 +115,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if err := r.verify.Verify(body, req.Header); err != nil {
 		r.t.Errorf("signature: %v in %v", err, req.Header)
 	}
-	a := arrival{at: time.Now(), body: string(body)}
+	a := arrival{at: time.Now(), body: string(body), header: req.Header.Clone()}
 	if err := json.Unmarshal(body, &a.event); err != nil || a.ID != req.Header.Get("webhook-id") {
 		r.t.Errorf("webhook-id %q of %s: %v", req.Header.Get("webhook-id"), body, err)
 	}

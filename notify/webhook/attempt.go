@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 const (
@@ -27,13 +29,14 @@ type sender struct {
 	transport http.RoundTripper
 	agent     []string
 	now       func() time.Time
+	tracer    trace.Tracer // nil: nobody traces
 }
 
-func newSender(transport http.RoundTripper, version string, now func() time.Time) *sender {
+func newSender(transport http.RoundTripper, version string, now func() time.Time, tracer trace.Tracer) *sender {
 	if version == "" {
 		version = "dev"
 	}
-	return &sender{transport: transport, agent: []string{"vidbell/" + version}, now: now}
+	return &sender{transport: transport, agent: []string{"vidbell/" + version}, now: now, tracer: tracer}
 }
 
 // send makes one attempt: one POST, and the answer read. ctx is cancelled only by our own stop, which makes the outcome an
@@ -90,7 +93,7 @@ func (s *sender) request(ctx context.Context, t *target, id string, body []byte)
 	header["Content-Type"] = t.contentType
 	header["User-Agent"] = s.agent
 	header["Accept-Encoding"] = identityEncoding
-	header["Traceparent"] = []string{traceparent(id)}
+	header["Traceparent"] = []string{traceparentOf(ctx, id)}
 	header["Webhook-Id"] = []string{id}
 	header["Webhook-Timestamp"] = []string{unix}
 	if len(t.secrets) > 0 {

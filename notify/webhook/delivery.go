@@ -7,6 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"vidbell/notify/tracing"
 )
 
 // What a consumer may answer to a message. They are published on the message's reply subject; a lost one means that the
@@ -34,6 +36,7 @@ type delivery struct {
 	group       string        // the webhook-id of the message that told it together with others
 	groupSize   int
 	replay      bool
+	parent      string // the traceparent of its append, if there is one
 
 	conn     *nats.Conn
 	reply    atomic.Pointer[string]
@@ -46,6 +49,7 @@ func newDelivery(conn *nats.Conn, msg *nats.Msg, meta *nats.MsgMetadata, now tim
 		subject:     msg.Subject,
 		contentType: firstHeader(msg.Header, contentTypeHeader),
 		body:        msg.Data,
+		parent:      firstHeader(msg.Header, tracing.Header),
 		stream:      meta.Stream,
 		seq:         meta.Sequence.Stream,
 		handed:      meta.NumDelivered,
@@ -55,6 +59,10 @@ func newDelivery(conn *nats.Conn, msg *nats.Msg, meta *nats.MsgMetadata, now tim
 	}
 	d.reply.Store(&msg.Reply)
 	return d
+}
+
+func (d *delivery) mission(past record) mission {
+	return mission{id: d.id, number: past.Attempts + 1, parent: d.parent, replay: d.replay}
 }
 
 func firstHeader(h nats.Header, key string) string {

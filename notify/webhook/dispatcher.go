@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"vidbell/notify"
@@ -52,6 +53,8 @@ type Config struct {
 	Logger *zap.Logger
 	// Registerer gets the metrics.
 	Registerer prometheus.Registerer
+	// Tracer makes the spans of attempts; nil for none.
+	Tracer trace.Tracer
 	// Jitter returns random numbers in [0, 1). Default math/rand.
 	Jitter func() float64
 	// Now is the clock of schedules and signatures. Default time.Now.
@@ -136,7 +139,7 @@ func (d *Dispatcher) sender(p policy, endpoints int) *sender {
 	if d.transport[p] == nil {
 		d.transport[p] = newTransport(newGuard(c.AllowNetworks, p), c.GlobalInFlight+endpoints)
 	}
-	return newSender(d.transport[p], c.Version, c.Now)
+	return newSender(d.transport[p], c.Version, c.Now, c.Tracer)
 }
 
 func (c Config) compile() ([]*target, error) {

@@ -353,7 +353,7 @@ func (l *lane) attemptGroup(ctx context.Context, shut <-chan struct{}, g *group)
 		l.reconsider(g, claimRetry)
 		return
 	}
-	next := l.decide(r.record, l.attempt(ctx, r.ID, r.Body), pass.probe)
+	next := l.decide(r.record, l.attempt(ctx, r.mission(), r.Body), pass.probe)
 	l.heed(next)
 	pass.release()
 	l.settleGroup(g, r, next)

@@ -30,6 +30,10 @@ type groupRecord struct {
 	Delivered bool      `json:"delivered,omitempty"`
 }
 
+func (r groupRecord) mission() mission {
+	return mission{id: r.ID, number: r.Attempts + 1, group: r.Events}
+}
+
 // over reports whether there will be no other attempt.
 func (r groupRecord) over() bool { return r.Delivered || r.Dead != "" }
 

@@ -133,7 +133,7 @@ func TestReceiversThatMisbehaveAreBounded(t *testing.T) {
 			must(t, err)
 			transport := newTransport(newGuard(nil, policy{}), 4)
 			defer transport.CloseIdleConnections()
-			s := newSender(transport, "", time.Now)
+			s := newSender(transport, "", time.Now, nil)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			began := time.Now()
@@ -185,7 +185,7 @@ func TestReceiversThatCannotBeTalkedTo(t *testing.T) {
 		transport := newTransport(newGuard(nil, policy{}), 4)
 		transport.TLSClientConfig = &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}
 		body := bytes.Repeat([]byte(" "), 1<<20) // more than fits in the buffers on the way
-		out := newSender(transport, "", time.Now).send(withScheme(t.Context(), target.url.Scheme), target, "evt_1", body)
+		out := newSender(transport, "", time.Now, nil).send(withScheme(t.Context(), target.url.Scheme), target, "evt_1", body)
 		transport.CloseIdleConnections()
 		if !slices.Contains(c.classes, out.class) {
 			t.Errorf("%s: %+v, want %v", name, out, c.classes)

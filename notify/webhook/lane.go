@@ -98,20 +98,23 @@ func (l *lane) deliver(ctx context.Context, shut <-chan struct{}, d *delivery) {
 		d.handBack()
 		return
 	}
-	next := l.decide(past, l.attempt(ctx, d.id, body), pass.probe)
+	next := l.decide(past, l.attempt(ctx, d.mission(past), body), pass.probe)
 	l.heed(next) // before the place comes free: who waits for it must not slip through
 	pass.release()
 	l.settle(d, past, next)
 }
 
-func (l *lane) attempt(ctx context.Context, id string, body []byte) outcome {
+func (l *lane) attempt(ctx context.Context, m mission, body []byte) outcome {
 	l.front().underWay.Add(1)
 	l.metrics.inFlight.Inc()
 	defer func() {
 		l.front().underWay.Add(-1)
 		l.metrics.inFlight.Dec()
 	}()
-	return l.sender.send(ctx, l.target, id, body)
+	ctx, end := l.sender.trace(ctx, l.target.Name, m)
+	out := l.sender.send(ctx, l.target, m.id, body)
+	end(out)
+	return out
 }
 
 // recall finds what is known of earlier attempts. The usual delivery has none and asks nobody. It reports false when the

@@ -2,8 +2,9 @@ package webhook
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
+
+	"vidbell/notify/tracing"
 )
 
 const (
@@ -16,12 +17,12 @@ const (
 // traceparent is the W3C Trace Context header of one attempt. The trace is the event's, the same for every attempt and every
 // endpoint, so that what an event set off can be found by one id; the span is the attempt's own.
 func traceparent(eventID string) string {
-	sum := sha256.Sum256([]byte("vidbell trace " + eventID))
+	id := tracing.TraceID(eventID)
 	var span [8]byte
 	_, _ = rand.Read(span[:]) // never fails; an all-zero span, which the specification forbids, has a chance of 2^-64
 	out := make([]byte, 0, 55)
 	out = append(append(out, traceVersion...), '-')
-	out = append(hex.AppendEncode(out, sum[:16]), '-')
+	out = append(hex.AppendEncode(out, id[:]), '-')
 	out = append(hex.AppendEncode(out, span[:]), '-')
 	return string(append(out, traceSampled...))
 }
