@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"vidbell/diff"
+	"vidbell/notify/event"
 )
 
 // schema is the version of what is kept under the state subjects. A log with a newer one is refused, untouched.
@@ -139,7 +140,7 @@ func decodeEvent(body []byte) (videoNo string, r diff.Record, err error) {
 		return "", r, err
 	}
 	d := &e.Data
-	if d.VideoNo == "" || d.Version == 0 || e.SpecVersion != specVersion {
+	if d.VideoNo == "" || d.Version == 0 || e.SpecVersion != event.SpecVersion {
 		return "", r, fmt.Errorf("not an event of ours: specversion %q, video %q, version %d", e.SpecVersion, d.VideoNo, d.Version)
 	}
 	status, ok := diff.ParseStatus(d.Status)

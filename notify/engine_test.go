@@ -16,6 +16,7 @@ import (
 
 	"vidbell/diff"
 	"vidbell/internal/engine"
+	"vidbell/notify/event"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -86,7 +87,7 @@ func asOurs(subject, body string) *nats.Msg {
 	m.Header.Set(headerContentType, stateType)
 	if !strings.Contains(subject, ".state.") {
 		m.Header.Set(headerContentType, ContentType)
-		m.Header.Set(nats.MsgIdHdr, idPrefix+rand.Text())
+		m.Header.Set(nats.MsgIdHdr, event.IDPrefix+rand.Text())
 	}
 	return m
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"vidbell/diff"
+	"vidbell/notify/event"
 )
 
 const birth = "BIRTH"
@@ -156,6 +158,25 @@ func TestIDsAreStableAndDiffer(t *testing.T) {
 	}
 	if eventID("ab", "c") == eventID("a", "bc") || eventID("a", "", "b") == eventID("a", "b", "") {
 		t.Error("parts run into each other")
+	}
+}
+
+// What subscribers import knows every word that is written.
+func TestSubscribersKnowOurWords(t *testing.T) {
+	if got := event.VideoTypes(); !slices.Equal(got, VideoTypes()) {
+		t.Errorf("types %v, want %v", got, VideoTypes())
+	}
+	known := event.Statuses()
+	for s := diff.Unknown; ; s++ {
+		if _, ours := diff.ParseStatus(s.String()); !ours {
+			if n := int(s - diff.Unknown); n != len(known) {
+				t.Errorf("%d statuses, subscribers know %v", n, known)
+			}
+			return
+		}
+		if !slices.Contains(known, s.String()) {
+			t.Errorf("status %s is not known", s)
+		}
 	}
 }
 

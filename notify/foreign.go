@@ -7,6 +7,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"vidbell/notify/event"
 )
 
 // stateType marks what is kept under the state subjects.
@@ -18,7 +20,7 @@ const maxFilters = 100
 // IsEvent reports whether headers are those of an event that vidbell stored. A message without them is foreign: a client that
 // may ask JetStream can have the answer sent to any subject, an append subject too.
 func IsEvent(h nats.Header) bool {
-	return strings.HasPrefix(header(h, nats.MsgIdHdr), idPrefix) && header(h, headerContentType) == ContentType
+	return strings.HasPrefix(header(h, nats.MsgIdHdr), event.IDPrefix) && header(h, headerContentType) == ContentType
 }
 
 func header(h nats.Header, key string) string {
@@ -65,12 +67,13 @@ func (l *Log) ignore(m message) {
 
 // guarded is the subject whose last sequence an append to a subject has to name: a video's events share one.
 func (l *Log) guarded(subject string) string {
-	rest, isEvent := strings.CutPrefix(subject, l.names.prefix()+".")
+	prefix := strings.TrimSuffix(l.names.AllEvents(), ">")
+	rest, isEvent := strings.CutPrefix(subject, prefix)
 	if !isEvent {
 		return subject
 	}
 	_, video, _ := strings.Cut(rest, ".") // source and video
-	return l.names.prefix() + ".*." + video
+	return prefix + "*." + video
 }
 
 // beyond is the sequence to expect on a subject where ours is the last that we know: a foreign message may have come after it.

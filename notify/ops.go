@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"vidbell/diff"
+	"vidbell/notify/event"
 )
 
 // Trouble says what is wrong with a source, or was.
@@ -39,11 +40,9 @@ func newSourceEvent(birth string, recovered bool, t Trouble) SourceEvent {
 		kind = TypeSourceRecovered
 	}
 	at := stamp(t.At)
-	return SourceEvent{
-		SpecVersion: specVersion, ID: eventID(birth, t.Source, kind, t.Reason, at), Source: sourcePrefix + t.Source,
-		Type: kind, Subject: t.Source, Time: at, Timestamp: at, DataContentType: dataType,
-		Data: SourceData{Source: t.Source, Reason: t.Reason, Detail: t.Detail, Since: stamp(t.Since)},
-	}
+	return envelope(eventID(birth, t.Source, kind, t.Reason, at), event.SourceURN(t.Source), kind, t.Source, at, SourceData{
+		Source: t.Source, Reason: t.Reason, Detail: t.Detail, Since: stamp(t.Since),
+	})
 }
 
 // ReportSource stores one source.degraded or source.recovered event. The same report again within two minutes is stored once.
@@ -73,11 +72,9 @@ func report(ctx context.Context, js jetstream.JetStream, names Names, kind, name
 // TypeEndpointRecovered. Its id is random: whoever may report it twice keeps the event.
 func NewEndpointEvent(kind string, t EndpointTrouble) EndpointEvent {
 	at := stamp(diff.TimeOf(t.At))
-	return EndpointEvent{
-		SpecVersion: specVersion, ID: eventID(rand.Text(), t.Endpoint, kind), Source: endpointPrefix + t.Endpoint,
-		Type: kind, Subject: t.Endpoint, Time: at, Timestamp: at, DataContentType: dataType,
-		Data: EndpointData{Endpoint: t.Endpoint, Reason: t.Reason, Detail: t.Detail, Since: stamp(diff.TimeOf(t.Since))},
-	}
+	return envelope(eventID(rand.Text(), t.Endpoint, kind), event.EndpointURN(t.Endpoint), kind, t.Endpoint, at, EndpointData{
+		Endpoint: t.Endpoint, Reason: t.Reason, Detail: t.Detail, Since: stamp(diff.TimeOf(t.Since)),
+	})
 }
 
 // ReportEndpoint stores an event about an endpoint. The same event again within two minutes is stored once.

@@ -1,19 +1,17 @@
 package notify
 
 import (
-	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"vidbell/diff"
+	"vidbell/notify/event"
 )
 
 const (
 	testSource = "test"
 	testVideo  = "VI000000000000000000"
-	testReason = "test"
 	testDetail = "this is a test, nothing has happened"
 )
 
@@ -22,29 +20,22 @@ const (
 // no such type.
 func TestEvent(id, eventType, endpoint string, at time.Time) ([]byte, error) {
 	t := stamp(diff.TimeOf(at))
-	ev := Event[json.RawMessage]{
-		SpecVersion: specVersion, ID: id, Source: sourcePrefix + testSource, Type: eventType, Subject: testSource,
-		Time: t, Timestamp: t, DataContentType: dataType,
-	}
-	var data any
+	about := event.SourceURN(testSource)
 	group, kind, _ := strings.Cut(eventType, ".")
 	switch group {
 	case "video":
-		ev.Subject, data = testVideo, testVideoData(diff.Kind(kind), t)
+		return encode(envelope(id, about, eventType, testVideo, t, testVideoData(diff.Kind(kind), t)))
 	case "source":
-		data = SourceData{Source: testSource, Reason: testReason, Detail: testDetail, Since: t}
+		return encode(envelope(id, about, eventType, testSource, t, SourceData{
+			Source: testSource, Reason: event.ReasonTest, Detail: testDetail, Since: t, Test: true,
+		}))
 	case "endpoint":
-		ev.Source, ev.Subject = endpointPrefix+endpoint, endpoint
-		data = EndpointData{Endpoint: endpoint, Reason: testReason, Detail: testDetail, Since: t}
+		return encode(envelope(id, event.EndpointURN(endpoint), eventType, endpoint, t, EndpointData{
+			Endpoint: endpoint, Reason: event.ReasonTest, Detail: testDetail, Since: t, Test: true,
+		}))
 	default:
 		return nil, fmt.Errorf("make a test event: %q is no event type", eventType)
 	}
-	text, err := encode(data)
-	if err != nil {
-		return nil, fmt.Errorf("make a test event: %w", err)
-	}
-	ev.Data = slices.Concat(text[:len(text)-1], []byte(`,"test":true}`))
-	return encode(ev)
 }
 
 func testVideoData(kind diff.Kind, at string) VideoData {
@@ -53,7 +44,7 @@ func testVideoData(kind diff.Kind, at string) VideoData {
 	d := VideoData{
 		Source: testSource, VideoNo: testVideo, VideoName: "vidbell-test.mp4", RawStatus: raw, PreviousStatus: &previous,
 		PreviousRawStatus: &raw, DurationSeconds: 12, SizeBytes: 3_284_512, CreatedAt: &at, FirstSeenAt: at,
-		ProcessingSeconds: &took, Version: 2,
+		ProcessingSeconds: &took, Version: 2, Test: true,
 	}
 	switch kind {
 	case diff.KindDone:

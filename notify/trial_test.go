@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 	"time"
+
+	"vidbell/notify/event"
 )
 
 func TestATestEventLooksLikeARealOneAndSaysThatItIsNone(t *testing.T) {
@@ -13,7 +15,7 @@ func TestATestEventLooksLikeARealOneAndSaysThatItIsNone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var ev Event[struct {
+		var ev event.Event[struct {
 			VideoNo string `json:"video_no"`
 			Status  string `json:"status"`
 			Test    bool   `json:"test"`

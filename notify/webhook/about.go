@@ -2,38 +2,19 @@ package webhook
 
 import (
 	"encoding/json"
-	"strings"
 
 	"vidbell/notify"
+	"vidbell/notify/event"
 )
 
 // about tells from an event's subject, and if that is not enough from its body, what it is about. source is empty for events
 // about endpoints, video for those about no video.
 func about(names notify.Names, subject string, body []byte) (kind, source, video string) {
-	if rest, ok := strings.CutPrefix(subject, strings.TrimSuffix(names.AllEvents(), ">")); ok {
-		word, rest, _ := strings.Cut(rest, ".")
-		first, second, _ := strings.Cut(rest, ".")
-		source, err := notify.Untoken(first)
-		video, err2 := notify.Untoken(second)
-		if err == nil && err2 == nil {
-			return "video." + word, source, video
-		}
+	s, err := event.Names(names).ParseSubject(subject)
+	if err != nil || s.Hashed {
 		return aboutBody(body)
 	}
-	if rest, ok := strings.CutPrefix(subject, strings.TrimSuffix(names.OpsAll(), ">")); ok {
-		dot := strings.LastIndexByte(rest, '.')
-		if dot < 0 {
-			return rest, "", ""
-		}
-		if kind = rest[:dot]; strings.HasPrefix(kind, "endpoint.") {
-			return kind, "", ""
-		}
-		source, err := notify.Untoken(rest[dot+1:])
-		if err == nil {
-			return kind, source, ""
-		}
-	}
-	return aboutBody(body)
+	return s.Type, s.Source, s.VideoNo
 }
 
 // aboutBody is for names so long that their tokens are hashes.
