@@ -248,6 +248,22 @@ func TestReportsAreByteForByteTheSame(t *testing.T) {
 	}
 }
 
+func TestEndpointReportsAreByteForByteTheSame(t *testing.T) {
+	for name, tr := range map[string]EndpointTrouble{
+		"endpoint-degraded":  {Reason: "failing", Detail: "the receiver answered 502 Bad Gateway"},
+		"endpoint-disabled":  {Reason: "gone", Detail: "the receiver answered 410 Gone"},
+		"endpoint-recovered": {Reason: "failing", Detail: "the receiver answered 502 Bad Gateway"},
+	} {
+		tr.Endpoint, tr.Since, tr.At = "ops", at(-60).Time(), at(0).Time()
+		ev := NewEndpointEvent(strings.Replace(name, "-", ".", 1), tr)
+		ev.ID = "evt_uaooxw6dyqf3hyk6xwwiyathbgalsvrf" // a real one is random
+		body, err := encode(ev)
+		must(t, err)
+		golden(t, name, body)
+		valid(t, body)
+	}
+}
+
 func TestEveryVideoTypeHasAGolden(t *testing.T) {
 	all := changes()
 	for _, kind := range VideoTypes() {
