@@ -62,7 +62,7 @@ func Check(ctx context.Context, out io.Writer, asJSON bool) error {
 		return errors.Join(r.write(out, asJSON), &ExitError{Code: ExitConfig})
 	}
 	r.Settings = cfg.Effective()
-	r.add("configuration", "environment", verdictOK, plural(len(cfg.Sources), "source")+", "+plural(len(cfg.Webhook.URLs), "endpoint"))
+	r.add("configuration", "environment", verdictOK, plural(len(cfg.Sources), "source")+", "+plural(len(cfg.Endpoints), "endpoint"))
 	platformOK := r.platform(ctx, cfg)
 	addressOK := r.http(ctx, cfg)
 	engineOK, logOK := r.engine(ctx, cfg)

@@ -142,9 +142,9 @@ func (d *demo) stage(ctx context.Context, g *errgroup.Group, dir string) (*confi
 	for i := range cfg.Sources {
 		cfg.Sources[i].Poll.Interval, cfg.Sources[i].Poll.MaxInterval = demoInterval, 2*demoInterval
 	}
-	cfg.Webhook.URLs = []config.Secret{config.NewSecret(d.receiver.url)}
-	cfg.Webhook.Secrets = []config.Secret{config.NewSecret(secret)}
-	cfg.Webhook.Events = []string{"video.*"}
+	cfg.Endpoints = []config.Endpoint{{URL: config.NewSecret(d.receiver.url), Delivery: cfg.Webhook.Delivery}}
+	cfg.Endpoints[0].Secrets = []config.Secret{config.NewSecret(secret)}
+	cfg.Endpoints[0].Events = []string{"video.*"}
 	cfg.NATS.Listen = freeAddress(ctx, demoNATSPort)
 	cfg.HTTP.Listen = freeAddress(ctx, demoHTTPPort)
 	cfg.DataDir = dir

@@ -192,15 +192,17 @@ func endpointNames(list []web.Endpoint) []string {
 	return names
 }
 
-// ConfiguredEndpoints are the names that the environment gives endpoints, for completion: nobody is asked.
+// ConfiguredEndpoints are the names of the endpoints of the configuration, for completion: nobody is asked.
 func ConfiguredEndpoints() []string {
 	cfg, err := config.LoadOnly("VIDBELL_WEBHOOK_URL")
 	if err != nil {
 		return nil
 	}
-	names := make([]string, len(cfg.Webhook.URLs))
-	for i, u := range cfg.Webhook.URLs {
-		names[i] = webhook.EndpointName(u.Reveal())
+	var names []string
+	for _, e := range endpoints(cfg) {
+		if e.URL != "" {
+			names = append(names, e.Name)
+		}
 	}
 	return names
 }

@@ -49,29 +49,39 @@ var fieldNames = strings.NewReplacer(
 	"set group_wait", "set VIDBELL_WEBHOOK_GROUP_WAIT",
 )
 
+// keyWords turns it into that of somebody who writes a file.
+var keyWords = strings.NewReplacer(
+	"VIDBELL_WEBHOOK_CONTENT_TYPE", "content_type", "VIDBELL_WEBHOOK_HANDSHAKE_ORIGIN", "handshake_origin",
+	"VIDBELL_WEBHOOK_GROUP_MAX", "group_max", "VIDBELL_WEBHOOK_GROUP_WAIT", "group_wait", "unset both", "leave both out",
+)
+
 // fieldError is the beginning of an error about a field: its name, and the entry of a list that is wrong.
 var fieldError = regexp.MustCompile(`^([a-z_]+(?:, [a-z_]+)*)(?:\[([^\]]*)\])?: `)
 
-// endpoints are the receivers of the configuration: they differ by their address only.
+// endpoints are the receivers of the configuration.
 func endpoints(c *config.Config) []webhook.Endpoint {
-	list := make([]webhook.Endpoint, len(c.Webhook.URLs))
-	for i, u := range c.Webhook.URLs {
-		list[i] = endpointAt(c, u.Reveal())
+	list := make([]webhook.Endpoint, len(c.Endpoints))
+	for i, e := range c.Endpoints {
+		list[i] = endpointOf(e)
 	}
 	return list
 }
 
-// endpointAt is the receiver of an address.
-func endpointAt(c *config.Config, address string) webhook.Endpoint {
-	w := c.Webhook
-	schedule, _ := webhook.ParseSchedule(w.Schedule) // checked when the configuration was loaded
+// endpointOf is a receiver as the dispatcher needs it. One without a name is called after its address.
+func endpointOf(e config.Endpoint) webhook.Endpoint {
+	schedule, _ := webhook.ParseSchedule(e.Schedule) // checked when the configuration was loaded
+	address := e.URL.Reveal()
+	name := e.Name
+	if name == "" {
+		name = webhook.EndpointName(address)
+	}
 	return webhook.Endpoint{
-		Name: webhook.EndpointName(address), URL: address, Secrets: revealed(w.Secrets), Headers: revealedHeaders(w.Headers),
-		Events: w.Events, Sources: w.Sources, Filter: w.Filter, Order: webhook.Order(w.Order),
-		InFlight: w.InFlight, Timeout: w.Timeout, Schedule: schedule, RateLimit: w.RateLimit, InsecureHTTP: w.InsecureHTTP,
-		HandshakeOrigin: w.HandshakeOrigin, HandshakeRate: w.HandshakeRate,
-		Format: webhook.Format(w.Format), Link: w.Link, GroupWait: w.GroupWait, GroupMax: w.GroupMax,
-		RoutingKey: w.RoutingKey.Reveal(), AlertFor: w.AlertFor, Template: w.Template, ContentType: w.ContentType,
+		Name: name, URL: address, Secrets: revealed(e.Secrets), Headers: revealedHeaders(e.Headers),
+		Events: e.Events, Sources: e.Sources, Filter: e.Filter, Order: webhook.Order(e.Order),
+		InFlight: e.InFlight, Timeout: e.Timeout, Schedule: schedule, RateLimit: e.RateLimit, InsecureHTTP: e.InsecureHTTP,
+		HandshakeOrigin: e.HandshakeOrigin, HandshakeRate: e.HandshakeRate,
+		Format: webhook.Format(e.Format), Link: e.Link, GroupWait: e.GroupWait, GroupMax: e.GroupMax,
+		RoutingKey: e.RoutingKey.Reveal(), AlertFor: e.AlertFor, Template: e.Template, ContentType: e.ContentType,
 	}
 }
 
@@ -92,28 +102,61 @@ func revealedHeaders(headers map[string]config.Secret) map[string]string {
 }
 
 func checkWebhooks(c *config.Config, p *config.Problems) {
+	before := slices.Clone(*p)
 	if _, err := webhook.ParseSchedule(c.Webhook.Schedule); err != nil {
 		p.AddErr("VIDBELL_WEBHOOK_SCHEDULE", err)
 	}
 	if p.Has(webhookFormat) {
 		return // what else is right depends on it
 	}
-	before := slices.Clone(*p)
-	list := endpoints(c)
-	if len(list) == 0 {
+	if len(c.Endpoints) == 0 {
 		checkReceiverIsThere(c, p)
-		list = append(list, endpointAt(c, "https://receiver.invalid")) // the settings have mistakes without a receiver too
+		some := *c
+		some.Endpoints = []config.Endpoint{{URL: config.NewSecret("https://receiver.invalid"), Delivery: c.Webhook.Delivery}}
+		checkEndpoint(&some, 0, "", before, p) // the settings have mistakes without a receiver too
+		return
 	}
-	for i, e := range list {
+	for i := range c.Endpoints {
 		number := ""
-		if len(list) > 1 {
-			number = "URL " + strconv.Itoa(i+1) + ": "
+		if len(c.Webhook.URLs) > 1 {
+			number = "URL " + strconv.Itoa(i+1-len(c.Endpoints)+len(c.Webhook.URLs)) + ": "
 		}
-		for _, problem := range endpointProblems(c, number, webhook.ValidateEndpoint(e)) {
-			if !spokenOf(before, problem.Name) && !slices.Contains(*p, problem) { // receivers share all but the address
-				*p = append(*p, problem)
+		checkEndpoint(c, i, number, before, p)
+	}
+	checkEndpointNames(c, p)
+}
+
+// checkEndpoint asks the package that delivers. What all receivers share is said once, and nothing is said of what could not be
+// read.
+func checkEndpoint(c *config.Config, i int, number string, before config.Problems, p *config.Problems) {
+	const schedule = "VIDBELL_WEBHOOK_SCHEDULE"
+	at := c.Setting(i, schedule)
+	if _, err := webhook.ParseSchedule(c.Endpoints[i].Schedule); err != nil && at != schedule && !spokenOf(before, at) {
+		p.AddErr(at, err)
+	}
+	for _, problem := range endpointProblems(c, i, number, webhook.ValidateEndpoint(endpointOf(c.Endpoints[i]))) {
+		if !spokenOf(before, problem.Name) && !slices.Contains(*p, problem) {
+			*p = append(*p, problem)
+		}
+	}
+}
+
+// checkEndpointNames refuses two receivers of one name: they would share a place in the log.
+func checkEndpointNames(c *config.Config, p *config.Problems) {
+	seen := make(map[string]bool)
+	for i, e := range c.Endpoints {
+		if !e.URL.IsSet() {
+			continue
+		}
+		name := endpointOf(e).Name
+		if seen[name] {
+			at := c.Setting(i, webhookURL)
+			if e.Name != "" {
+				at = strings.TrimSuffix(strings.TrimSuffix(at, "_file"), ".url") + ".name"
 			}
+			p.Addf(at, "%q is the name of another endpoint too: give each a name of its own", name)
 		}
+		seen[name] = true
 	}
 }
 
@@ -140,11 +183,15 @@ func spokenOf(p config.Problems, variables string) bool {
 }
 
 // endpointProblems names the variable of each mistake in an endpoint.
-func endpointProblems(c *config.Config, number string, err error) config.Problems {
+func endpointProblems(c *config.Config, i int, number string, err error) config.Problems {
 	var parts, named config.Problems
 	parts.AddErr("", err)
 	for _, part := range parts {
 		variable, text := fieldProblem(part.Text)
+		if at := c.Setting(i, variable); at != variable {
+			named.Add(at, keyWords.Replace(text))
+			continue
+		}
 		if variable == webhookURL {
 			text = number + text
 		}

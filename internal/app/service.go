@@ -192,7 +192,7 @@ func (s *service) work(ctx context.Context, httpDone <-chan error) error {
 	}
 	s.loaded.Store(true)
 	notifySystemd(daemon.SdNotifyReady)
-	s.log.Info("ready", zap.Int("sources", len(s.cfg.Sources)), zap.Int("endpoints", len(s.cfg.Webhook.URLs)))
+	s.log.Info("ready", zap.Int("sources", len(s.cfg.Sources)), zap.Int("endpoints", len(s.cfg.Endpoints)))
 	defer s.loaded.Store(false)
 
 	ctx, stop := context.WithCancel(ctx)

@@ -48,13 +48,3 @@ type single struct {
 	poll    Poll
 	words   Words
 }
-
-func (s single) fill(c *Config) {
-	s.account.Name = DefaultAccount
-	c.Accounts = []Account{s.account}
-	c.Sources = make([]Source, len(s.sources))
-	for i, one := range s.sources {
-		one.Account, one.Poll, one.Words = DefaultAccount, s.poll, s.words
-		c.Sources[i] = one
-	}
-}

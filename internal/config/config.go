@@ -39,18 +39,25 @@ const (
 
 // Config is what vidbell runs with. A value from [Load] without an error is complete and consistent.
 type Config struct {
-	Accounts []Account // of the environment: one, named [DefaultAccount]
-	Sources  []Source  // of the environment: one per entry of VIDBELL_UNIQUE_ID, in its order
-	Webhook  Webhook
-	NATS     NATS
-	HTTP     HTTP
-	Log      Log
+	Accounts  []Account  // of the file, then the one of the environment, named [DefaultAccount]
+	Sources   []Source   // of the file, then one per entry of VIDBELL_UNIQUE_ID, in its order
+	Endpoints []Endpoint // of the file, then one per entry of VIDBELL_WEBHOOK_URL, in its order
+	Webhook   Webhook
+	NATS      NATS
+	HTTP      HTTP
+	Log       Log
+
+	File     string   // the configuration file, "" for none
+	Warnings []string // what works, but should be looked at
 
 	Names   notify.Names // of VIDBELL_INSTANCE and VIDBELL_SUBJECT_PREFIX
 	DataDir string       // where the embedded engine keeps its files
 
 	one      single // what Accounts and Sources of the environment are made from
 	settings []Setting
+	items    []Setting         // of single accounts, sources and endpoints
+	files    []string          // that it was read from
+	places   map[string]string // where in the file a path stands
 }
 
 // Poll is how often the platform is asked, and what its answers lead to.
@@ -71,34 +78,11 @@ type Words struct {
 	Processing []string
 }
 
-// Webhook is the receivers and how they are called.
+// Webhook is what holds for all receivers, and those that the environment names.
 type Webhook struct {
-	URLs          []Secret // distinct; held as secrets since paths and queries often carry a token
-	Secrets       []Secret // signing keys of every URL, newest first; not checked for their shape here
-	Events        []string // globs over event types
+	URLs          []Secret // of the environment, distinct
 	AllowNetworks []netip.Prefix
-	Timeout       time.Duration // one whole exchange
-	InFlight      int           // requests at once, per receiver
-	Schedule      string        // a schedule's name or a list of durations; not checked here
-
-	Sources   []string // names of the sources whose events are delivered, none for all
-	Filter    string   // expression over an event, "" for none; not checked here
-	Order     string   // "" or video
-	RateLimit float64  // requests a second per receiver, 0 for no limit
-
-	InsecureHTTP    bool              // plain http to public addresses
-	Headers         map[string]Secret // of each request; which can be sent is not checked here
-	HandshakeOrigin string            // "" for no handshake; not checked here
-	HandshakeRate   int               // requests a minute, 0 to ask for none
-
-	Format      string        // what requests look like
-	Link        string        // from a message to the video; not checked here
-	GroupWait   time.Duration // 0 for the format's default
-	GroupMax    int           // 0 for the format's default
-	RoutingKey  Secret        // of pagerduty; not checked here
-	AlertFor    time.Duration // of alertmanager, 0 for its default
-	Template    string        // the text, of template; not checked here
-	ContentType string        // of template's output, "" for its default; not checked here
+	Delivery      // of all receivers that say nothing else
 }
 
 // NATS is the engine: external when URLs is not empty, else embedded.
@@ -134,24 +118,28 @@ type Log struct {
 // A Check is a rule of another package. It is run over the parsed settings, whole or not, and adds what it finds.
 type Check func(c *Config, p *Problems)
 
-// Load reads the environment of the process. The error, if any, is [Problems] with every mistake; the Config returned
-// beside it is for reporting only.
+// Load reads the environment of the process, and the file that VIDBELL_CONFIG names. The error, if any, is [Problems] with
+// every mistake; the Config returned beside it is for reporting only. It may be called again at any time, and reads everything
+// again.
 func Load(checks ...Check) (*Config, error) {
 	var problems Problems
-	c := load(Variables(), &problems)
+	c, file := load(Variables(), &problems)
 	reportUnknown(os.Environ(), &problems)
 	crossCheck(c, &problems)
-	c.one.fill(c)
+	c.compose(file, &problems)
+	c.checkWebhookSources(&problems)
 	for _, check := range checks {
 		check(c, &problems)
 	}
+	c.place(problems)
 	return c, problems.Err()
 }
 
-// LoadOnly reads the named variables and takes the default of every other, required ones included: for commands that
-// need no account, such as demo. Unknown variables are not looked for.
+// LoadOnly reads the named variables, or what the file says in their place, and takes the default of every other, required ones
+// included: for commands that need no account, such as demo. Unknown variables are not looked for. Endpoints are those that
+// can be read.
 func LoadOnly(names ...string) (*Config, error) {
-	wanted := make(map[string]bool, len(names))
+	wanted := map[string]bool{"VIDBELL_CONFIG": true}
 	for _, name := range names {
 		wanted[name] = true
 	}
@@ -163,13 +151,25 @@ func LoadOnly(names ...string) (*Config, error) {
 		}
 	}
 	var problems Problems
-	c := load(some, &problems)
-	c.one.fill(c)
+	c, file := load(some, &problems)
+	var ignored Problems
+	if file != nil {
+		file.problems = &ignored
+	}
+	c.compose(file, &ignored)
+	c.place(problems)
 	return c, problems.Err()
 }
 
 // Defaults is the Config of an empty environment, so without an API key.
 func Defaults() *Config {
+	c := unset()
+	c.compose(nil, new(Problems)) // which misses the key
+	return c
+}
+
+// unset has every setting at its default, and nothing made of them.
+func unset() *Config {
 	c := &Config{}
 	for _, v := range Variables() {
 		if v.Default == "" {
@@ -179,6 +179,5 @@ func Defaults() *Config {
 			panic("config: default of " + v.Name + ": " + err.Error()) // a test parses every default
 		}
 	}
-	c.one.fill(c)
 	return c
 }

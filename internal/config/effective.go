@@ -9,19 +9,23 @@ type Origin string
 const (
 	OriginDefault Origin = "default"
 	OriginEnv     Origin = "env"
-	OriginFile    Origin = "file" // a file named by a _FILE variable
+	OriginFile    Origin = "file"   // a file named by a _FILE variable
+	OriginConfig  Origin = "config" // the configuration file
 )
 
 // Setting is one effective value, fit to be shown.
 type Setting struct {
-	Name   string `json:"name"`
+	Name   string `json:"name"` // a variable, or the path of a key such as endpoints[1].filter
 	Value  string `json:"value"`
 	Origin Origin `json:"origin"`
+	Place  string `json:"place,omitempty"` // file:line:column, of the configuration file
+
+	path string // of the key, where there is a Place
 }
 
 // Effective returns every setting that was loaded, secrets masked, URLs cut to scheme and host, in documented order.
 func (c *Config) Effective() []Setting {
-	return append([]Setting(nil), c.settings...)
+	return append(append([]Setting(nil), c.settings...), c.items...)
 }
 
 // show is the text of a value that people may see.

@@ -21,6 +21,8 @@ const maxSmallFile = 64 << 10
 // as URL; pointers tell unset from empty; strings keep it from stopping at the first value that does not parse, and
 // from printing that value.
 type environment struct {
+	Config *string `envconfig:"VIDBELL_CONFIG"`
+
 	APIKey     *string `envconfig:"VIDBELL_API_KEY"`
 	APIKeyFile *string `envconfig:"VIDBELL_API_KEY_FILE"`
 	APIURL     *string `envconfig:"VIDBELL_API_URL"`
@@ -108,21 +110,43 @@ func readEnvironment() (map[string]string, error) {
 	return values, nil
 }
 
-// load sets the given variables from the environment over the defaults, and notes where each value came from.
-func load(variables []Variable, problems *Problems) *Config {
-	c := Defaults()
+// load sets the given variables over the defaults, from the environment and, where that says nothing, from the file that it
+// names, and notes where each value came from.
+func load(variables []Variable, problems *Problems) (*Config, *document) {
+	c := unset()
 	values, err := readEnvironment()
 	problems.AddErr("environment", err)
+	var file *document
+	if name := strings.TrimSpace(values["VIDBELL_CONFIG"]); name != "" {
+		file = openDocument(name, problems)
+	}
 	for _, v := range variables {
 		value, origin := v.lookup(values, problems)
-		if origin == OriginDefault {
-			value = v.Default
-		} else if err := v.parse(c, value); err != nil {
-			problems.AddErr(v.name(origin), err)
+		if path := values[v.FileName()]; v.Secret && path != "" {
+			c.files = append(c.files, strings.TrimSpace(path))
 		}
-		c.settings = append(c.settings, Setting{Name: v.Name, Value: v.show(value), Origin: origin})
+		s := Setting{Name: v.Name, Origin: origin}
+		switch {
+		case origin != OriginDefault:
+			if err := v.parse(c, value); err != nil {
+				problems.AddErr(v.name(origin), err)
+			}
+		case file.said(v):
+			value, s = file.use(v, c)
+		default:
+			value = v.Default
+			if v.Required && file == nil && problems.none(v.Name, v.FileName()) {
+				problems.Add(v.Name, v.missing())
+			}
+		}
+		s.Value = v.show(value)
+		c.settings = append(c.settings, s)
 	}
-	return c
+	if file != nil {
+		file.template(c)
+		c.places = file.places
+	}
+	return c, file
 }
 
 // lookup finds the value of a variable: in the environment, or in the file that the environment names.
@@ -142,8 +166,6 @@ func (v Variable) lookup(values map[string]string, problems *Problems) (value st
 			return "", OriginDefault
 		}
 		return value, OriginFile
-	case v.Required:
-		problems.Add(v.Name, v.missing())
 	}
 	return "", OriginDefault
 }
@@ -200,19 +222,21 @@ func readSecretFile(path string) (string, error) {
 }
 
 // readSmallFile returns the text of a file, or of a pipe in place of one. The remark is what to think of one that is too large.
-func readSmallFile(path, remark string) (string, error) {
+func readSmallFile(path, remark string) (string, error) { return readFile(path, maxSmallFile, remark) }
+
+func readFile(path string, most int64, remark string) (string, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe that nobody writes to would not open
 	if err != nil {
 		return "", fileError(path, err)
 	}
 	defer f.Close()                                 //nolint:errcheck // only read
 	_ = f.SetReadDeadline(time.Now().Add(pipeWait)) // files have none
-	data, err := io.ReadAll(io.LimitReader(f, maxSmallFile+1))
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
 		return "", fileError(path, err)
 	}
-	if len(data) > maxSmallFile {
-		return "", fmt.Errorf("file %q is larger than %d KiB, %s", path, maxSmallFile>>10, remark)
+	if int64(len(data)) > most {
+		return "", fmt.Errorf("file %q is larger than %d KiB, %s", path, most>>10, remark)
 	}
 	return string(data), nil
 }

@@ -18,7 +18,6 @@ func crossCheck(c *Config, p *Problems) {
 	c.checkListeners(p)
 	c.checkHints(p)
 	c.checkNames(p)
-	c.checkWebhookSources(p)
 	c.chooseEvents()
 }
 

@@ -33,8 +33,9 @@ type Variable struct {
 	Secret   bool   // never shown, and may be given in a file named by FileName
 	Required bool
 
-	url bool // shown without path, query and user info
-	set setter
+	url  bool // shown without path, query and user info
+	set  setter
+	path string // in the file, of what has no name of its own
 }
 
 // setter parses a trimmed, non-empty value into its field, or says in one sentence what is wrong and what would be
@@ -47,6 +48,7 @@ func (v Variable) FileName() string { return v.Name + "_FILE" }
 // Variables returns every setting, grouped, in the order in which they are documented.
 func Variables() []Variable {
 	var all []Variable
+	all = append(all, grouped("Configuration file", fileVariable())...)
 	all = append(all, grouped("Platform", platformVariables())...)
 	all = append(all, grouped("Polling", pollVariables())...)
 	all = append(all, grouped("Status words", statusVariables())...)
@@ -65,6 +67,15 @@ func grouped(group string, variables []Variable) []Variable {
 		variables[i].Group = group
 	}
 	return variables
+}
+
+func fileVariable() []Variable {
+	return []Variable{{
+		Name: "VIDBELL_CONFIG", Type: "file",
+		Meaning: "YAML file with what one account and receivers that are all alike do not say; what a variable says overrides it. " +
+			"See docs/configuration.md",
+		set: into(func(c *Config) *string { return &c.File }, asIs),
+	}}
 }
 
 func platformVariables() []Variable {

@@ -247,25 +247,38 @@ func readTemplate(path string) (string, error) {
 // checkWebhookSources refuses names that no source has: their receivers would get nothing, in silence.
 func (c *Config) checkWebhookSources(p *Problems) {
 	const chosen = "VIDBELL_WEBHOOK_SOURCES"
-	if !p.none(chosen, "VIDBELL_UNIQUE_ID") {
+	if !p.none(chosen, "VIDBELL_UNIQUE_ID") || len(c.Sources) == 0 {
 		return
 	}
-	known := make([]string, len(c.one.sources))
-	for i, s := range c.one.sources {
+	known := make([]string, len(c.Sources))
+	for i, s := range c.Sources {
 		known[i] = s.Name
 	}
-	for _, name := range c.Webhook.Sources {
-		if !slices.Contains(known, name) {
-			p.Addf(chosen, "%s is the name of no source; there are %s", echo(name), strings.Join(known, ", "))
+	check := func(at string, names []string) {
+		for _, name := range names {
+			if !slices.Contains(known, name) && !p.Has(at) {
+				p.Addf(at, "%s is the name of no source; there are %s", echo(name), strings.Join(known, ", "))
+			}
 		}
+	}
+	check(chosen, c.Webhook.Sources)
+	for i, e := range c.Endpoints {
+		check(c.Setting(i, chosen), e.Sources)
 	}
 }
 
-// chooseEvents has the events follow the format unless somebody chose them.
+// chooseEvents has the events of a receiver follow its format unless somebody chose them.
+func (d *Delivery) chooseEvents(chosen bool) {
+	if !chosen && slices.Contains(alertFormats, d.Format) {
+		d.Events = alertEvents()
+	}
+}
+
+// chooseEvents does it for all receivers, and shows it.
 func (c *Config) chooseEvents() {
 	const events = "VIDBELL_WEBHOOK_EVENTS"
 	if c.origin(events) == OriginDefault && slices.Contains(alertFormats, c.Webhook.Format) {
-		c.Webhook.Events = alertEvents()
+		c.Webhook.chooseEvents(false)
 		c.reshow(events, strings.Join(c.Webhook.Events, ","))
 	}
 }
