@@ -62,7 +62,10 @@ func Check(ctx context.Context, out io.Writer, asJSON bool) error {
 		return errors.Join(r.write(out, asJSON), &ExitError{Code: ExitConfig})
 	}
 	r.Settings = cfg.Effective()
-	r.add("configuration", "environment", verdictOK, plural(len(cfg.Sources), "source")+", "+plural(len(cfg.Endpoints), "endpoint"))
+	for _, warning := range cfg.Warnings {
+		r.add("configuration", "file", verdictNote, warning)
+	}
+	r.add("configuration", whereFrom(cfg), verdictOK, plural(len(cfg.Sources), "source")+", "+plural(len(cfg.Endpoints), "endpoint"))
 	platformOK := r.platform(ctx, cfg)
 	addressOK := r.http(ctx, cfg)
 	engineOK, logOK := r.engine(ctx, cfg)
@@ -83,6 +86,14 @@ func Check(ctx context.Context, out io.Writer, asJSON bool) error {
 		return &ExitError{Code: ExitCheck}
 	}
 	return nil
+}
+
+// whereFrom is what the configuration was read from, in a word.
+func whereFrom(cfg *config.Config) string {
+	if cfg.File == "" {
+		return "environment"
+	}
+	return cfg.File
 }
 
 func (r *report) add(area, name string, v verdict, detail string) {
@@ -364,7 +375,11 @@ func (r *report) write(out io.Writer, asJSON bool) error {
 	if n := r.failures(); n > 0 {
 		p.line("\n%s", plural(n, "problem"))
 	}
-	return nil
+	if len(r.Settings) == 0 {
+		return nil
+	}
+	p.line("\nSettings other than the defaults (\"vidbell config show --all\" lists every one):")
+	return printSettings(out, r.Settings, false)
 }
 
 func (r *report) failures() int {

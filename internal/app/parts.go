@@ -19,7 +19,7 @@ import (
 
 // checks are the rules of other packages about the configuration, so that every mistake is named before anything starts.
 func checks() []config.Check {
-	return []config.Check{checkWebhooks, checkWords, checkClient, checkTelemetry}
+	return []config.Check{checkSources, checkWebhooks, checkWords, checkClient, checkTelemetry}
 }
 
 // checkTelemetry speaks of variables that are not ours: those of OpenTelemetry.
@@ -30,13 +30,35 @@ func checkTelemetry(_ *config.Config, p *config.Problems) {
 	}
 }
 
-// checkWords speaks of the variables: the sources of the environment share their words.
+// checkSources holds what a file says of accounts and sources to the rules; what variables say was held to them one by one.
+func checkSources(c *config.Config, p *config.Problems) {
+	var found config.Problems
+	if c.File != "" {
+		c.ValidateSources(&found)
+	}
+	for _, problem := range found {
+		if !p.Has(problem.Name) {
+			*p = append(*p, problem)
+		}
+	}
+}
+
+// checkWords names the variables where there is no file: the sources of the environment share their words.
 func checkWords(c *config.Config, p *config.Problems) {
-	if p.Has("VIDBELL_STATUS_DONE") || p.Has("VIDBELL_STATUS_FAILED") || p.Has("VIDBELL_STATUS_PROCESSING") || len(c.Sources) == 0 {
+	if p.Has("VIDBELL_STATUS_DONE") || p.Has("VIDBELL_STATUS_FAILED") || p.Has("VIDBELL_STATUS_PROCESSING") {
 		return
 	}
-	if _, err := words(c.Sources[0].Words); err != nil {
-		p.AddErr("VIDBELL_STATUS_DONE, _FAILED, _PROCESSING", err)
+	for i, s := range c.Sources {
+		if _, err := words(s.Words); err != nil {
+			name := "VIDBELL_STATUS_DONE, _FAILED, _PROCESSING"
+			if c.File != "" {
+				name = fmt.Sprintf("sources[%d].words", i)
+			}
+			p.AddErr(name, err)
+			if c.File == "" {
+				return
+			}
+		}
 	}
 }
 
@@ -44,12 +66,17 @@ func checkClient(c *config.Config, p *config.Problems) {
 	if p.Has("VIDBELL_API_KEY") || p.Has("VIDBELL_API_URL") {
 		return
 	}
-	for _, a := range c.Accounts {
-		if !a.Key.IsSet() {
+	for i, a := range c.Accounts {
+		at := fmt.Sprintf("accounts[%d]", i)
+		if !a.Key.IsSet() || p.Has(at+".url") || p.Has(at+".api_key") {
 			continue // said above, once
 		}
 		if _, err := client(a); err != nil {
-			p.AddErr("VIDBELL_API_KEY, VIDBELL_API_URL", err)
+			name := "VIDBELL_API_KEY, VIDBELL_API_URL"
+			if c.File != "" {
+				name = at
+			}
+			p.AddErr(name, err)
 		}
 	}
 }

@@ -32,6 +32,9 @@ func Run(ctx context.Context) error {
 	defer quiet()
 	b := BuildInfo()
 	log.Info("starting", zap.String("version", b.Version), zap.String("commit", b.Commit))
+	for _, warning := range cfg.Warnings {
+		log.Warn("configuration", zap.String("warning", warning))
+	}
 	s, err := newService(ctx, cfg, log)
 	if err != nil {
 		return failed(err)

@@ -32,10 +32,11 @@ subjects and to webhooks. Without a command it runs the service; settings come f
 		RunE:          func(c *cobra.Command, _ []string) error { return app.Run(c.Context()) },
 	}
 	c.SetFlagErrorFunc(flagError)
+	configFlag(c)
 	c.SetHelpCommand(helpCommand())
 	c.AddCommand(runCommand(), demoCommand(), checkCommand(), simulateCommand(), versionCommand(),
 		sourcesCommand(), endpointsCommand(), deliveriesCommand(), deadLettersCommand(), replayCommand(), whyCommand(), sendTestCommand(),
-		scheduleCommand(), healthCommand(), envTopic())
+		scheduleCommand(), healthCommand(), configCommand(), initCommand(), envTopic())
 	return c
 }
 

@@ -126,6 +126,10 @@ func Load(checks ...Check) (*Config, error) {
 	c, file := load(Variables(), &problems)
 	reportUnknown(os.Environ(), &problems)
 	crossCheck(c, &problems)
+	if file != nil && file.broken {
+		c.place(problems)
+		return c, problems.Err() // what follows from it would mislead
+	}
 	c.compose(file, &problems)
 	c.checkWebhookSources(&problems)
 	for _, check := range checks {

@@ -1,8 +1,6 @@
 package config
 
-import (
-	"time"
-)
+import "time"
 
 // Delivery is how a receiver is called, and with what. As part of [Webhook] it holds for all receivers that say nothing else.
 type Delivery struct {
@@ -61,7 +59,7 @@ func (c *Config) Setting(number int, variable string) string {
 	return endpointPath(number) + "." + key
 }
 
-// EndpointOf returns the endpoints of the environment: one for each URL, all alike.
+// fillEndpoints adds those of the environment: one for each URL, all alike.
 func (c *Config) fillEndpoints() {
 	for _, u := range c.Webhook.URLs {
 		c.Endpoints = append(c.Endpoints, Endpoint{URL: u, Delivery: c.Webhook.Delivery})

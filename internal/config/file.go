@@ -319,7 +319,7 @@ func (c *Config) endpoint(d *document, path string, keys map[string]*yaml.Node, 
 // ownSecret tells whether an endpoint holds a secret besides its address.
 func (d *document) ownSecret(keys map[string]*yaml.Node) bool {
 	for _, key := range []string{"secret", "headers", "routing_key"} {
-		if n := keys[key]; n != nil && !(n.Kind == yaml.ScalarNode && variableReference.MatchString(n.Value)) {
+		if n := keys[key]; n != nil && (n.Kind != yaml.ScalarNode || !variableReference.MatchString(n.Value)) {
 			return true
 		}
 	}

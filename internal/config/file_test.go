@@ -223,7 +223,10 @@ var brokenFiles = map[string]struct {
 		"accounts: [{api_key: k}]\nlog: {level: info, level: debug}\n", []string{"vidbell.yaml:2:20: log.level: stands on line 2 already: leave one out"},
 	},
 	"no YAML, and nothing of it is repeated": {
-		"accounts: [{api_key: geheim\n", []string{"vidbell.yaml:2:1: is no YAML: look for a missing colon, quote or bracket, or a line that is indented otherwise than its neighbours"},
+		"accounts: [{api_key: geheim\n", []string{"vidbell.yaml:2:1: is no YAML: look for a missing comma, quote or brace; between braces, ${VARIABLE} needs quotes"},
+	},
+	"an indentation that is none": {
+		"accounts:\n  - api_key: k\n   url: geheim\n", []string{"vidbell.yaml:3:4: is no YAML: look for a missing colon, quote or bracket, or a line that is indented otherwise than its neighbours"},
 	},
 	"a second document": {
 		"accounts: [{api_key: k}]\n---\npoll: {interval: 1m}\n", []string{"vidbell.yaml: holds a second document (---): put everything in one"},

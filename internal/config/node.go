@@ -84,6 +84,8 @@ func (d *document) unreadable(err error) {
 	switch {
 	case strings.Contains(text, "cannot start any token"):
 		why = "is no YAML: a value that begins with a sign of YAML's own, such as @ or %, needs quotes, and lines are indented with spaces, not with tabs"
+	case strings.Contains(text, "flow mapping"):
+		why = "is no YAML: look for a missing comma, quote or brace; between braces, ${VARIABLE} needs quotes"
 	case strings.Contains(text, "unknown anchor"):
 		why = "is no YAML: an alias (*name) has no anchor (&name) before it"
 	case strings.Contains(text, "document"):

@@ -1,0 +1,101 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vidbell/internal/simulator"
+)
+
+// Two platforms, each with its own account, and two receivers with settings of their own: all of it in one file.
+func TestAFileTellsAccountsAndEndpointsApart(t *testing.T) {
+	t.Parallel()
+	one, two := newPlatform(t, simulator.WordsListed(), 2, 2), newPlatform(t, simulator.WordsPlain(), 2, 2)
+	pipeline, chat := newReceiver(t), newChannel(t)
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "key"), []byte(apiKey+"\n"), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "vidbell.yaml"), fmt.Appendf(nil, `
+accounts:
+  - {name: one, url: %q, api_key_file: key, rate_limit: 100}
+  - {name: two, url: %q, api_key_file: key, rate_limit: 100}
+sources:
+  - {name: first, account: one, unique_id: %[3]s}
+  - {name: second, account: two, unique_id: %[3]s}
+poll: {interval: 100ms, max_interval: 100ms, sweep_interval: 500ms, stall_after: 0}
+endpoints:
+  - {name: pipeline, url: %q, secret: %q, sources: [first]}
+  - {name: chat, url: %q, format: slack, group_max: 1, sources: [second], events: [video.failed], headers: {X-Team: e2e-team-9Vb2Lq7Rk}}
+`, one.url, two.url, namespace, pipeline.url(), pipeline.secret, chat.server.URL+"/services/T0/B0/e2e"), 0o600))
+	p := start(t, settings{
+		"CONFIG": filepath.Join(dir, "vidbell.yaml"), "LOG_FORMAT": "json", "NATS_LISTEN": "127.0.0.1:0", "HTTP_LISTEN": freeAddress(t),
+		"DATA_DIR": filepath.Join(dir, "data"), "WEBHOOK_SECRET": pipeline.secret, // known to it as a secret that must not be seen
+	})
+	p.eventually("two complete baselines", func() bool { return strings.Count(p.stderr.String(), "baseline complete") == 2 })
+
+	one.finish("done")
+	two.finish("done")
+	two.finish("failed")
+	p.eventually("an event at the pipeline", func() bool { return len(pipeline.taken()) == 1 })
+	p.eventually("a message in the chat", func() bool { return chat.all() != "" })
+	for _, a := range pipeline.all() {
+		if a.Data.Source != "first" || a.Type != "video.done" {
+			t.Errorf("the pipeline got %s of %s", a.Type, a.Data.Source)
+		}
+	}
+	if text := chat.all(); strings.Contains(text, "first") || !strings.Contains(text, "failed") {
+		t.Errorf("the chat got %s", text)
+	}
+	out, code := run(t, p.settings, "endpoints", "--json")
+	mustEnd(t, out, code, 0, `"pipeline"`, `"chat"`)
+	p.stop()
+}
+
+func TestCommandsTakeTheFileByAFlag(t *testing.T) {
+	t.Parallel()
+	from := newPlatform(t, simulator.WordsListed(), 1, 0)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "vidbell.yaml")
+	must(t, os.WriteFile(file, fmt.Appendf(nil, "accounts:\n  - {url: %q, api_key: '${SIM_KEY}'}\nsources: [{name: a, unique_id: %s}]\nnats: {listen: 127.0.0.1:0}\n",
+		from.url, namespace), 0o600))
+	s := settings{"DATA_DIR": filepath.Join(dir, "data"), "HTTP_LISTEN": freeAddress(t)}
+	p := startIn(t, []string{"SIM_KEY=" + apiKey}, s, "check", "--config", file)
+	mustEnd(t, p, p.wait(), 0, "1 source, 0 endpoints", "answers in", "accounts[0].api_key", "[redacted]")
+
+	must(t, os.WriteFile(file, []byte("accounts:\n  - {api_key: '${SIM_KEY}'}\npoll:\n  interval: 30\nendpoints:\n  - {url: 'https://a.example.com', filter: 'data.x ==='}\n"), 0o600))
+	p = startIn(t, []string{"SIM_KEY=" + apiKey}, s, "check", "--config", file)
+	mustEnd(t, p, p.wait(), 3, "vidbell.yaml:4:13: poll.interval", `"30" has no unit, write 30s`, "vidbell.yaml:6:44: endpoints[0].filter", "2 problems")
+	p = startIn(t, []string{"SIM_KEY=" + apiKey}, s, "--config", file)
+	mustEnd(t, p, p.wait(), 3, "vidbell.yaml:4:13: poll.interval", "2 problems")
+}
+
+func TestInitBeginsAConfiguration(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "new")
+	p, code := run(t, settings{}, "init", dir)
+	mustEnd(t, p, code, 0, "vidbell.yaml", "vidbell.env")
+	env, err := os.ReadFile(filepath.Join(dir, "vidbell.env"))
+	must(t, err)
+	if !strings.Contains(string(env), "WEBHOOK_SECRET=whsec_") {
+		t.Errorf("the variables are %s", env)
+	}
+	for _, name := range []string{"vidbell.yaml", "vidbell.env"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		must(t, err)
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %s", name, info.Mode())
+		}
+	}
+	p = startIn(t, []string{"MEMORIES_API_KEY=sk-1"}, settings{}, "config", "show", "--config", filepath.Join(dir, "vidbell.yaml"))
+	mustEnd(t, p, p.wait(), 0, "accounts[0].api_key", "[redacted]")
+	p, code = run(t, settings{}, "init", dir)
+	mustEnd(t, p, code, 2, "is there already")
+	again, err := os.ReadFile(filepath.Join(dir, "vidbell.env"))
+	must(t, err)
+	if !bytes.Equal(again, env) {
+		t.Error("what was there was touched")
+	}
+}
