@@ -27,14 +27,19 @@ const (
 	TypeEndpointRecovered = event.TypeEndpointRecovered
 )
 
-// The events and what they say.
 type (
-	VideoEvent    = event.Video
-	VideoData     = event.VideoData
-	SourceEvent   = event.Source
-	SourceData    = event.SourceData
+	// VideoEvent is the event of a change.
+	VideoEvent = event.Video
+	// VideoData is what a video event says.
+	VideoData = event.VideoData
+	// SourceEvent is the event of a source that stopped or started being readable.
+	SourceEvent = event.Source
+	// SourceData is what an event about a source says.
+	SourceData = event.SourceData
+	// EndpointEvent is the event of a webhook endpoint that fails, is given up or takes deliveries again.
 	EndpointEvent = event.Endpoint
-	EndpointData  = event.EndpointData
+	// EndpointData is what an event about a webhook endpoint says.
+	EndpointData = event.EndpointData
 )
 
 const idBytes = 20
