@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"vidbell/notify/event"
+	"vidbell/notify/tracing"
 )
 
 // asyncAPI is the part of asyncapi.yaml that says what is sent where.
@@ -149,9 +150,12 @@ func TestMessagesAreTheEventsOfTheCode(t *testing.T) {
 		t.Errorf("default content type %s", d.DefaultContentType)
 	}
 	headers := d.Components.Schemas["natsHeaders"]
-	if !slices.Equal(headers.Required, []string{event.HeaderContentType, event.HeaderID}) || len(headers.Properties) != 2 ||
+	if !slices.Equal(headers.Required, []string{event.HeaderContentType, event.HeaderID}) || len(headers.Properties) != 3 ||
 		headers.Properties[event.HeaderContentType].Const != event.ContentType {
 		t.Errorf("headers %+v", headers)
+	}
+	if _, ok := headers.Properties[tracing.Header]; !ok {
+		t.Errorf("headers without %s", tracing.Header)
 	}
 }
 
