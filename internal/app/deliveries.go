@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -93,7 +94,7 @@ func parseWhen(text string, now time.Time) (string, error) {
 }
 
 // Deliveries is the deliveries command: the attempts that the running service made, the newest last, where a terminal ends.
-func Deliveries(ctx context.Context, out io.Writer, o ListOptions) error {
+func Deliveries(ctx context.Context, out, info io.Writer, o ListOptions) error {
 	service, q, err := listing(o)
 	if err != nil {
 		return failed(err)
@@ -103,7 +104,7 @@ func Deliveries(ctx context.Context, out io.Writer, o ListOptions) error {
 		return failed(service.explainNotFound(ctx, err, o.Endpoint))
 	}
 	if o.Follow {
-		err = follow(ctx, service, out, q, o.JSON, list)
+		err = follow(ctx, service, out, info, q, o.JSON, list)
 		if ctx.Err() != nil {
 			err = nil // which is how it ends
 		}
@@ -163,9 +164,10 @@ func cloned(q url.Values) url.Values {
 	return c
 }
 
-// follow prints what is there, the oldest first, and then what comes, until ctx ends.
-func follow(ctx context.Context, r *running, out io.Writer, q url.Values, asJSON bool, list []web.Delivery) error {
+// follow prints what is there, the oldest first, and then what comes, until ctx ends. When the service goes it is waited for.
+func follow(ctx context.Context, r *running, out, info io.Writer, q url.Values, asJSON bool, list []web.Delivery) error {
 	var last uint64
+	away := false
 	for {
 		list = slices.DeleteFunc(list, func(d web.Delivery) bool { return d.Seq <= last })
 		if len(list) > 0 {
@@ -179,10 +181,19 @@ func follow(ctx context.Context, r *running, out io.Writer, q url.Values, asJSON
 			return ctx.Err()
 		case <-time.After(followEvery):
 		}
-		var err error
-		if list, err = newer(ctx, r, q, last); err != nil {
+		some, err := newer(ctx, r, q, last)
+		var refused *ExitError
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.As(err, &refused):
 			return err
+		case err != nil && !away:
+			newPrinter(info).line("the service is away, waiting for it: %v", err)
+		case err == nil && away:
+			newPrinter(info).line("the service is back")
 		}
+		list, away = some, err != nil
 	}
 }
 

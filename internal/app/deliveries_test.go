@@ -192,7 +192,7 @@ func TestDeliveriesCommand(t *testing.T) {
 		if o.Limit == 0 {
 			o.Limit = 50
 		}
-		return command(func(out io.Writer) error { return Deliveries(t.Context(), out, o) })
+		return command(func(out io.Writer) error { return Deliveries(t.Context(), out, io.Discard, o) })
 	}
 	said, code := run(ListOptions{})
 	lines := strings.Split(said, "\n")
@@ -241,6 +241,9 @@ func TestDeliveriesCommand(t *testing.T) {
 	}
 }
 
+// quietly lists without a word beside.
+func quietly(ctx context.Context, out io.Writer, o ListOptions) error { return Deliveries(ctx, out, io.Discard, o) }
+
 func TestListOptionsThatCannotBe(t *testing.T) {
 	setEnv(t, "VIDBELL_HTTP_LISTEN=127.0.0.1:1")
 	for text, o := range map[string]ListOptions{
@@ -248,7 +251,7 @@ func TestListOptionsThatCannotBe(t *testing.T) {
 		`--until: "-5m" is no time`:                                   {Until: "-5m", Limit: 1},
 		"--limit: use 1 to 100000":                                    {Limit: 100_001},
 	} {
-		for _, run := range []func(context.Context, io.Writer, ListOptions) error{Deliveries, DeadLetters} {
+		for _, run := range []func(context.Context, io.Writer, ListOptions) error{quietly, DeadLetters} {
 			said, code := command(func(out io.Writer) error { return run(t.Context(), out, o) })
 			if code != ExitUsage || !strings.HasPrefix(said, text) {
 				t.Errorf("code %d, says %q", code, said)
@@ -293,7 +296,7 @@ func TestDeliveriesFollow(t *testing.T) {
 		}
 		return said.Write(b)
 	})
-	must(t, Deliveries(ctx, out, ListOptions{Follow: true, JSON: true, Limit: 50}))
+	must(t, Deliveries(ctx, out, io.Discard, ListOptions{Follow: true, JSON: true, Limit: 50}))
 	var seqs []uint64
 	for line := range strings.SplitSeq(strings.TrimSpace(said.String()), "\n") {
 		var d web.Delivery

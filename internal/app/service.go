@@ -19,6 +19,7 @@ import (
 	"vidbell/internal/telemetry"
 	"vidbell/internal/web"
 	"vidbell/notify"
+	"vidbell/notify/history"
 	"vidbell/notify/webhook"
 	"vidbell/poller"
 )
@@ -44,6 +45,7 @@ type service struct {
 
 	operator   *operator
 	courier    *courier
+	archive    *archive
 	poller     *poller.Poller
 	dispatcher *webhook.Dispatcher
 	loaded     atomic.Bool // the state is, and the consumers exist
@@ -51,7 +53,7 @@ type service struct {
 
 // newService opens the HTTP listener and starts the engine. Whoever gets a service closes it.
 func newService(ctx context.Context, cfg *config.Config, log *zap.Logger) (*service, error) {
-	s := &service{cfg: cfg, log: log, operator: newOperator(cfg), courier: &courier{log: log.Named("api")}}
+	s := &service{cfg: cfg, log: log, operator: newOperator(cfg), courier: &courier{log: log.Named("api")}, archive: &archive{log: log.Named("api")}}
 	if cfg.HTTP.Listen != "" {
 		var err error
 		if s.listener, err = web.Listen(ctx, cfg.HTTP.Listen); err != nil {
@@ -171,6 +173,8 @@ func (s *service) addPages(server *web.Server) error {
 	server.HandleSources(s.operator)
 	server.HandleEndpoints(s.courier)
 	server.HandleDeliveries(s.courier)
+	server.HandleEvents(s.archive, s.registry)
+	server.HandleVideos(s.archive)
 	if !s.cfg.HTTP.HintSecret.IsSet() {
 		return nil
 	}
@@ -261,6 +265,11 @@ func (s *service) setUp(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
+	events, err := history.New(history.Config{JetStream: s.engine.JetStream, Names: s.cfg.Names, Mark: log.Mark})
+	if err != nil {
+		return err
+	}
+	s.archive.attachLog(events)
 	if err := s.setUpDeliveries(ctx); err != nil {
 		return err
 	}
@@ -316,6 +325,7 @@ func (s *service) setUpPolling(ctx context.Context, log *notify.Log) error {
 		return err
 	}
 	s.operator.attach(s.poller, list)
+	s.archive.attachVideos(s.poller)
 	return nil
 }
 

@@ -2,7 +2,9 @@ package app
 
 import (
 	"vidbell/diff"
+	"vidbell/internal/config"
 	"vidbell/notify"
+	"vidbell/notify/event"
 	"vidbell/notify/webhook"
 )
 
@@ -35,4 +37,20 @@ func texts[T ~string](words ...T) []string {
 		list[i] = string(w)
 	}
 	return list
+}
+
+// Statuses are those of videos, for completion and help.
+func Statuses() []string { return event.Statuses() }
+
+// ConfiguredSources are the names of the sources of the configuration, for completion: nobody is asked.
+func ConfiguredSources() []string {
+	cfg, err := config.LoadOnly("VIDBELL_UNIQUE_ID")
+	if err != nil {
+		return nil
+	}
+	names := make([]string, len(cfg.Sources))
+	for i, s := range cfg.Sources {
+		names[i] = s.Name
+	}
+	return names
 }

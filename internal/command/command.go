@@ -23,6 +23,7 @@ func Root() *cobra.Command {
 subjects and to webhooks. Without a command it runs the service; settings come from VIDBELL_* variables.`,
 		Example: `  vidbell demo                 see it work, without a key or a server
   vidbell check                try the configuration, change nothing
+  vidbell tail                 events as they come
   vidbell sources              what the running service is doing
   vidbell why ENDPOINT VIDEO   why has this not arrived?
   vidbell help env             all settings`,
@@ -35,7 +36,7 @@ subjects and to webhooks. Without a command it runs the service; settings come f
 	configFlag(c)
 	c.SetHelpCommand(helpCommand())
 	c.AddCommand(runCommand(), demoCommand(), checkCommand(), simulateCommand(), versionCommand(),
-		sourcesCommand(), endpointsCommand(), deliveriesCommand(), deadLettersCommand(), replayCommand(), whyCommand(), sendTestCommand(),
+		tailCommand(), eventsCommand(), videosCommand(), sourcesCommand(), endpointsCommand(), deliveriesCommand(), deadLettersCommand(), replayCommand(), whyCommand(), sendTestCommand(),
 		scheduleCommand(), healthCommand(), configCommand(), initCommand(), envTopic())
 	return c
 }

@@ -21,7 +21,7 @@ that are given must hold.`,
   vidbell deliveries --video VI606404158946574336
   vidbell deliveries --endpoint ops --follow`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return app.Deliveries(c.Context(), c.OutOrStdout(), o)
+			return app.Deliveries(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), o)
 		},
 	}
 	listFlags(c, &o)

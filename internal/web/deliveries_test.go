@@ -281,7 +281,7 @@ func TestDeliveryTrouble(t *testing.T) {
 		{fmt.Errorf("%w: hush", web.ErrAway), 503, "the engine does not answer"},
 		{context.DeadlineExceeded, 503, "the engine does not answer"},
 		{&web.InvalidError{Field: "filter", Problem: "line 1: unknown name dat"}, 400, "filter: line 1: unknown name dat"},
-		{errors.New("hush"), 500, "the deliveries cannot be asked"},
+		{errors.New("hush"), 500, "this cannot be told"},
 	} {
 		c := &courier{err: tc.err}
 		base, client := startCourier(t, "", c)

@@ -166,6 +166,10 @@ func refuse(w http.ResponseWriter, err error) {
 	case refuseOrder(w, err):
 	case errors.Is(err, ErrNoEndpoint):
 		Problem(w, http.StatusNotFound, "no such endpoint, /v1/endpoints lists them")
+	case errors.Is(err, ErrNoSource):
+		Problem(w, http.StatusNotFound, "no such source, /v1/sources lists them")
+	case errors.Is(err, ErrNoVideo):
+		Problem(w, http.StatusNotFound, "no source knows this video")
 	case errors.Is(err, ErrNoEvent):
 		Problem(w, http.StatusNotFound, "no such event or video in the log")
 	case errors.Is(err, ErrReplayFull):
@@ -175,6 +179,6 @@ func refuse(w http.ResponseWriter, err error) {
 	case errors.Is(err, ErrAway), errors.Is(err, context.DeadlineExceeded):
 		Problem(w, http.StatusServiceUnavailable, "the engine does not answer, /readyz says what is waited for")
 	default:
-		Problem(w, http.StatusInternalServerError, "the deliveries cannot be asked, the service's log says why")
+		Problem(w, http.StatusInternalServerError, "this cannot be told, the service's log says why")
 	}
 }

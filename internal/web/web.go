@@ -58,6 +58,9 @@ type Server struct {
 	http   *http.Server
 	digest [sha256.Size]byte // of the token
 	pages  []string
+
+	stopping context.Context // ends when Run is told to stop, for answers that have no end
+	stop     context.CancelFunc
 }
 
 // Listen opens the address of VIDBELL_HTTP_LISTEN. Its errors name that variable.
@@ -85,6 +88,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("web: Listener, Gatherer, Ready and Logger are required")
 	}
 	s := &Server{cfg: cfg, mux: http.NewServeMux(), digest: sha256.Sum256([]byte(cfg.Token.Reveal()))}
+	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.handleOpen("GET /{$}", s.index)
 	s.handleOpen("GET /healthz", s.health)
 	s.handleOpen("GET /readyz", s.ready)
@@ -136,6 +140,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("serve HTTP on %s: %w", s.Addr(), err)
 	case <-ctx.Done():
 	}
+	s.stop()
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err := s.http.Shutdown(stopping); err != nil {

@@ -1,0 +1,364 @@
+package history_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/goleak"
+
+	"vidbell/diff"
+	"vidbell/internal/engine"
+	"vidbell/notify"
+	"vidbell/notify/history"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// shelf is a log with events, as the service writes them.
+type shelf struct {
+	t      testing.TB
+	engine *engine.Engine
+	log    *notify.Log
+	*history.Reader
+	states map[string]*diff.State
+	clock  diff.Time
+}
+
+func newShelf(t testing.TB, dir string) *shelf {
+	t.Helper()
+	e, err := engine.Start(engine.Config{DataDir: dir, Listen: "127.0.0.1:0", Subjects: []string{"video.>", "vidbell.ops.>"}})
+	must(t, err)
+	t.Cleanup(e.Close)
+	s := &shelf{t: t, engine: e, states: map[string]*diff.State{}, clock: diff.TimeOf(time.Now())}
+	s.open()
+	return s
+}
+
+func (s *shelf) open() {
+	s.t.Helper()
+	var err error
+	s.log, err = notify.OpenLog(s.t.Context(), notify.LogConfig{JetStream: s.engine.JetStream})
+	must(s.t, err)
+	s.Reader, err = history.New(history.Config{JetStream: s.engine.JetStream, Mark: s.log.Mark})
+	must(s.t, err)
+}
+
+// finish stores the event that a video is done: it was seen in processing before.
+func (s *shelf) finish(source string, videos ...string) {
+	s.t.Helper()
+	st := s.states[source]
+	if st == nil {
+		st = diff.NewState(source, diff.DefaultWords())
+		s.states[source] = st
+		s.store(st, diff.Input{Now: s.clock, Sweep: 1, SweepComplete: s.clock})
+	}
+	for _, word := range []string{"UNPARSE", "DONE"} {
+		s.clock += 1000
+		var seen []diff.Observation
+		for _, no := range videos {
+			seen = append(seen, diff.Observation{VideoNo: no, Raw: word, At: s.clock})
+		}
+		s.store(st, diff.Input{Now: s.clock, Observations: seen})
+	}
+}
+
+func (s *shelf) store(st *diff.State, in diff.Input) {
+	s.t.Helper()
+	res := diff.Reconcile(st, in, diff.Policy{})
+	must(s.t, s.log.Append(s.t.Context(), st.Source, res))
+	st.Apply(res)
+}
+
+func (s *shelf) report(source string) {
+	s.t.Helper()
+	s.clock += 1000
+	must(s.t, s.log.ReportSource(s.t.Context(), false, notify.Trouble{Source: source, Reason: "unreachable", At: s.clock, Since: s.clock}))
+}
+
+func told(events []history.Event) (list []string) {
+	for _, e := range events {
+		list = append(list, e.Type+" "+e.Source+" "+e.VideoNo)
+	}
+	return list
+}
+
+// all reads every page of a list.
+func (s *shelf) all(q history.Query) (events []history.Event, pages int) {
+	s.t.Helper()
+	for pages < 1000 {
+		list, next, more, err := s.List(s.t.Context(), q)
+		must(s.t, err)
+		pages++
+		events = append(events, list...)
+		if !more {
+			break
+		}
+		q.Before = next
+	}
+	return events, pages
+}
+
+func TestAListGoesFromTheNewestToTheOldestAndMissesNothing(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, t.TempDir())
+	for i := range 30 {
+		s.finish("one", fmt.Sprintf("VI%d", i))
+		if i%10 == 0 {
+			s.finish("two", fmt.Sprintf("VO%d", i))
+			s.report("two")
+		}
+	}
+	whole, _ := s.all(history.Query{Limit: 500})
+	if len(whole) != 30*2+3*2+3 { // of each video that it is there, and that it is done
+		t.Fatalf("%d events: %q", len(whole), told(whole))
+	}
+	if !slices.IsSortedFunc(whole, func(a, b history.Event) int { return b.StoredAt.Compare(a.StoredAt) }) {
+		t.Errorf("not in order: %q", told(whole))
+	}
+	for _, limit := range []int{1, 2, 7, 33} {
+		paged, pages := s.all(history.Query{Limit: limit})
+		if !slices.Equal(told(paged), told(whole)) {
+			t.Errorf("in pages of %d: %d events, want the same %d", limit, len(paged), len(whole))
+		}
+		if pages < len(whole)/limit {
+			t.Errorf("%d pages of %d", pages, limit)
+		}
+	}
+	for name, c := range map[string]struct {
+		q    history.Query
+		want []string
+	}{
+		"one video":           {history.Query{Filter: history.Filter{VideoNo: "VI3"}}, []string{"video.done one VI3", "video.processing one VI3"}},
+		"a type and a source": {history.Query{Filter: history.Filter{Types: []string{"video.done"}, Source: "two"}}, []string{"video.done two VO20", "video.done two VO10", "video.done two VO0"}},
+		"types of both streams": {
+			history.Query{Filter: history.Filter{Types: []string{"source.*", "video.done"}, Source: "two"}},
+			[]string{"source.degraded two ", "video.done two VO20", "source.degraded two ", "video.done two VO10", "source.degraded two ", "video.done two VO0"},
+		},
+		"what was stored before a time": {history.Query{Until: whole[len(whole)-2].StoredAt}, told(whole[len(whole)-1:])},
+		"what was stored from a time on": {
+			history.Query{Since: whole[1].StoredAt}, told(whole[:2]),
+		},
+		"no such video": {history.Query{Filter: history.Filter{VideoNo: "VI99"}}, nil},
+	} {
+		c.q.Limit = 100
+		if got, _ := s.all(c.q); !slices.Equal(told(got), c.want) {
+			t.Errorf("%s: %q, want %q", name, told(got), c.want)
+		}
+	}
+	e, err := s.Find(t.Context(), whole[17].ID)
+	if err != nil || e.ID != whole[17].ID || e.Seq != whole[17].Seq || !bytes.Equal(e.Body, whole[17].Body) {
+		t.Errorf("found %+v, %v", e, err)
+	}
+	if _, err := s.Find(t.Context(), "evt_NOTTHERE"); !errors.Is(err, history.ErrNoEvent) {
+		t.Errorf("found what is not there: %v", err)
+	}
+}
+
+// A forged message may be anywhere; it is nobody's event.
+func TestForgedMessagesAreNeverShown(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, t.TempDir())
+	s.finish("one", "VI1")
+	forged := nats.NewMsg("vidbell.append.done.one.VI2")
+	forged.Data = []byte(`{"type":"video.done","data":{"source":"one","video_no":"VI2"}}`)
+	_, err := s.engine.JetStream.PublishMsg(t.Context(), forged)
+	must(t, err)
+	if got, _ := s.all(history.Query{Limit: 10}); len(got) != 2 {
+		t.Errorf("%q", told(got))
+	}
+	f := s.follow(history.Start{Since: time.Now().Add(-time.Hour)}, history.Filter{})
+	s.finish("one", "VI3")
+	f.wait(4)
+	if got := f.told(); slices.ContainsFunc(got, func(line string) bool { return strings.Contains(line, "VI2") }) {
+		t.Errorf("%q", got)
+	}
+}
+
+// follower remembers what it is given.
+type follower struct {
+	t    testing.TB
+	stop func()
+	done chan error
+
+	mu     sync.Mutex
+	events []history.Event
+	places []history.Position
+	gaps   []history.Gap
+}
+
+func (s *shelf) follow(from history.Start, filter history.Filter) *follower {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	f := &follower{t: s.t, done: make(chan error, 1)}
+	f.stop = func() {
+		cancel()
+		<-f.done
+	}
+	reader := s.Reader
+	go func() {
+		f.done <- reader.Follow(ctx, from, filter, history.Follower{
+			Event: func(e history.Event, at history.Position) error {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.events, f.places = append(f.events, e), append(f.places, at)
+				return nil
+			},
+			Gap: func(g history.Gap) error {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.gaps = append(f.gaps, g)
+				return nil
+			},
+		})
+		close(f.done)
+	}()
+	s.t.Cleanup(f.stop)
+	return f
+}
+
+func (f *follower) wait(n int) {
+	f.t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		f.mu.Lock()
+		have := len(f.events)
+		f.mu.Unlock()
+		if have >= n {
+			return
+		}
+		if time.Now().After(end) {
+			f.t.Fatalf("%d events, want %d", have, n)
+		}
+	}
+}
+
+func (f *follower) told() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return told(f.events)
+}
+
+func TestAFollowerGoesOnExactlyWhereItWas(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := newShelf(t, dir)
+	s.finish("one", "VI0")
+	s.report("one")
+	f := s.follow(history.Start{Since: time.Now().Add(-time.Hour)}, history.Filter{})
+	f.wait(3)
+	for i := range 10 {
+		s.finish("one", fmt.Sprintf("VI%d", i+1))
+		s.report("one")
+	}
+	f.wait(33)
+	whole, places := slices.Clone(f.events), slices.Clone(f.places)
+	f.stop()
+	for _, i := range []int{0, 1, 2, 15, 31} {
+		again := s.follow(history.Start{After: places[i]}, history.Filter{})
+		again.wait(len(whole) - i - 1)
+		seen := map[string]bool{}
+		for _, e := range whole[:i+1] {
+			seen[e.ID] = true
+		}
+		for _, e := range again.events {
+			if seen[e.ID] {
+				t.Errorf("from place %d: %s comes twice", i, e.ID)
+			}
+			seen[e.ID] = true
+		}
+		if len(seen) != len(whole) || len(again.gaps) != 0 {
+			t.Errorf("from place %d: %d events in all, want %d; gaps %v", i, len(seen), len(whole), again.gaps)
+		}
+		again.stop()
+	}
+	back, err := history.ParsePosition(places[7].String())
+	if err != nil || back != places[7] {
+		t.Errorf("%q is read as %+v, %v", places[7].String(), back, err)
+	}
+	only := s.follow(history.Start{Since: time.Now().Add(-time.Hour)}, history.Filter{Types: []string{"source.degraded"}})
+	only.wait(11)
+	fresh := s.follow(history.Start{}, history.Filter{VideoNo: "VI99"})
+	time.Sleep(50 * time.Millisecond) // it begins with what comes from now on
+	s.finish("one", "VI98", "VI99")
+	fresh.wait(2)
+	if got := fresh.told(); !slices.Equal(got, []string{"video.processing one VI99", "video.done one VI99"}) {
+		t.Errorf("a fresh follower got %q", got)
+	}
+}
+
+func TestAFollowerIsToldOfAnotherLog(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, t.TempDir())
+	s.finish("one", "VI1", "VI2")
+	f := s.follow(history.Start{Since: time.Now().Add(-time.Hour)}, history.Filter{})
+	f.wait(4)
+	place := f.places[3]
+	f.stop()
+	other := newShelf(t, t.TempDir())
+	other.finish("one", "VO1")
+	again := other.follow(history.Start{After: place}, history.Filter{})
+	again.wait(2)
+	if len(again.gaps) != 1 || again.gaps[0].Reason != history.GapReplaced {
+		t.Errorf("gaps %+v", again.gaps)
+	}
+	// One that follows while the log is lost and made anew.
+	live := s.follow(history.Start{After: place}, history.Filter{})
+	s.finish("one", "VI5")
+	live.wait(2)
+	must(t, s.engine.JetStream.DeleteStream(t.Context(), "VIDEOS"))
+	s.states = map[string]*diff.State{}
+	s.open()
+	s.finish("one", "VI7")
+	// The follower's own reader still has the mark of the log that is gone; its process makes a new one in the same way.
+	live.wait(4)
+	live.mu.Lock()
+	defer live.mu.Unlock()
+	if len(live.gaps) != 1 || live.gaps[0].Reason != history.GapReplaced {
+		t.Errorf("gaps %+v", live.gaps)
+	}
+}
+
+func TestAFollowerIsToldWhatIsGoneBecauseOfItsAge(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, t.TempDir())
+	s.finish("one", "VI1", "VI2", "VI3")
+	f := s.follow(history.Start{Since: time.Now().Add(-time.Hour)}, history.Filter{})
+	f.wait(6)
+	place, last := f.places[0], f.events[5].Seq
+	f.stop()
+	stream, err := s.engine.JetStream.Stream(t.Context(), "VIDEOS")
+	must(t, err)
+	for seq := uint64(1); seq < last; seq++ {
+		_ = stream.DeleteMsg(t.Context(), seq)
+	}
+	again := s.follow(history.Start{After: place}, history.Filter{})
+	again.wait(1)
+	if len(again.gaps) != 1 || again.gaps[0].Reason != history.GapExpired || again.gaps[0].Oldest.IsZero() {
+		t.Errorf("gaps %+v", again.gaps)
+	}
+}
+
+func FuzzPosition(f *testing.F) {
+	f.Add("ABCDEFGH-1-0")
+	f.Add("A--1")
+	f.Add("A-01-2")
+	f.Fuzz(func(t *testing.T, text string) {
+		at, err := history.ParsePosition(text)
+		if err == nil && at.String() != text {
+			t.Errorf("%q is read as %q", text, at)
+		}
+	})
+}
