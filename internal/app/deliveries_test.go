@@ -242,7 +242,9 @@ func TestDeliveriesCommand(t *testing.T) {
 }
 
 // quietly lists without a word beside.
-func quietly(ctx context.Context, out io.Writer, o ListOptions) error { return Deliveries(ctx, out, io.Discard, o) }
+func quietly(ctx context.Context, out io.Writer, o ListOptions) error {
+	return Deliveries(ctx, out, io.Discard, o)
+}
 
 func TestListOptionsThatCannotBe(t *testing.T) {
 	setEnv(t, "VIDBELL_HTTP_LISTEN=127.0.0.1:1")

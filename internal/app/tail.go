@@ -40,7 +40,8 @@ func Tail(ctx context.Context, out, info io.Writer, o TailOptions) error {
 	if err != nil {
 		return failed(err)
 	}
-	if err = t.run(ctx); ctx.Err() != nil {
+	err = t.run(ctx)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		err = nil // which is how it ends
 	}
 	return failed(err)
