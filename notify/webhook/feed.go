@@ -88,7 +88,7 @@ func (f *feed) run(ctx, hard context.Context) {
 	var giveUp <-chan time.Time
 	for {
 		changed := f.steer(ctx, wake)
-		if ctx.Err() != nil && f.empty() {
+		if ctx.Err() != nil && f.sub == nil && f.empty() {
 			return
 		}
 		select {
