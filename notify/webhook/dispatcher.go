@@ -280,6 +280,9 @@ func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
 	if err := l.restore(ctx); err != nil {
 		return err
 	}
+	if err := l.readBuried(ctx); err != nil {
+		return err
+	}
 	return l.restoreLine(ctx, position)
 }
 

@@ -406,10 +406,7 @@ func putOff(wait time.Duration) answering {
 // group, so that letters are listed and replayed by event like all others.
 func (l *lane) ended(r groupRecord) answering {
 	if r.Delivered {
-		return func(d *delivery) bool {
-			l.taken(d)
-			return true
-		}
+		return l.taken
 	}
 	r.seq = 0 // the record is needed until all events are settled: no letter is to take it along
 	return func(d *delivery) bool {

@@ -48,6 +48,8 @@ type lane struct {
 	latest  *latest       // of both
 	waiting atomic.Int64  // deliveries without a slot
 	gentle  *rate.Limiter // of replays
+	arrived idSet         // replays that were taken, and whose letters are not removed yet
+	buried  idSet         // given up in the last moment of the run before
 
 	mu         sync.Mutex
 	unfinished map[string]struct{} // events with a record from an earlier run, by subject token
@@ -70,7 +72,7 @@ type lane struct {
 // deliver sees one delivery through: recall, attempt, settle. When shut is closed, what has not started goes back; ctx ends
 // only with the grace period, and breaks off what has.
 func (l *lane) deliver(ctx context.Context, shut <-chan struct{}, d *delivery) {
-	if l.bundled(ctx, shut, d) {
+	if l.settled(d) || l.bundled(ctx, shut, d) {
 		return
 	}
 	past, ok := l.recall(d)
@@ -421,13 +423,14 @@ func (l *lane) finish(d *delivery) {
 }
 
 func (l *lane) succeed(d *delivery, past record, out outcome) {
-	l.taken(d)
 	l.recovered()
 	if c := l.log.Check(zap.DebugLevel, "webhook delivered"); c != nil {
 		c.Write(zap.String("event_id", d.id), zap.Int("status", out.status), zap.Int("attempt", past.Attempts+1),
 			zap.Duration("took", out.took))
 	}
-	l.forget(past)
+	if l.taken(d) {
+		l.forget(past)
+	}
 }
 
 func (l *lane) recovered() {

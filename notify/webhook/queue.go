@@ -113,22 +113,6 @@ func (l *lane) globalPlace(shut <-chan struct{}) (release func(), ok bool) {
 	}
 }
 
-// taken lets go of a delivery that the receiver took. The dead letter that a replay makes good for goes first: a crash in
-// between repeats the delivery, and leaves no letter of what arrived.
-func (l *lane) taken(d *delivery) {
-	if l.live == nil {
-		l.finish(d)
-		l.metrics.latency.Observe(time.Since(d.stored).Seconds())
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
-	defer cancel()
-	if err := l.records.dead.Purge(ctx, jetstream.WithPurgeSubject(l.names.DeadSubject(l.target.Name, d.id))); err != nil {
-		l.trouble(err)
-	}
-	l.finish(d)
-}
-
 // queued is what is published to have an event delivered once more. It has no Nats-Msg-Id: the same event may be queued for
 // several endpoints, and again tomorrow.
 func queued(names notify.Names, endpoint string, e loggedEvent) *nats.Msg {
