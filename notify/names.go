@@ -131,6 +131,11 @@ func (n Names) HealthAll() string { return n.root() + ".health.>" }
 // ServedSubject is the subject of what a webhook endpoint was given so far, in the stream of its health.
 func (n Names) ServedSubject(endpoint string) string { return n.HealthSubject(endpoint) + ".served" }
 
+// ReplayTurnSubject is the subject of the claim of who queues replays for an endpoint, in the stream of its health.
+func (n Names) ReplayTurnSubject(endpoint string) string {
+	return n.HealthSubject(endpoint) + ".replaying"
+}
+
 // DeliverySubject is the subject of an endpoint's attempts.
 func (n Names) DeliverySubject(endpoint string) string {
 	return n.root() + ".deliveries." + Token(endpoint)

@@ -77,6 +77,7 @@
 //	VIDBELL_DELIVERIES    vidbell.deliveries.<ep>      the delivery log: pages of attempts, one JSON object a line
 //	VIDBELL_REPLAY        vidbell.replay.<ep>.<event>  events queued to be delivered once more; gone when that is over
 //	VIDBELL_HEALTH        vidbell.health.<ep>.served   what the endpoint was given so far (see Replay); for good
+//	VIDBELL_HEALTH        vidbell.health.<ep>.replaying  who is queueing a replay at this moment
 //
 // Each has one message per subject, VIDBELL_OPS and VIDBELL_DELIVERIES apart. VIDBELL_DEAD, VIDBELL_RETRY and
 // VIDBELL_DELIVERIES hold 30 days, the first at most 1 GiB, the second 256 MiB, the third 512 MiB; the oldest go first. A
@@ -96,7 +97,12 @@
 //	             ^            |
 //	             +-- RETRY ---+------> DEAD        another letter in place of the old one
 //
-// An event is in the queue once per endpoint, so that a request made twice adds nothing twice. With OrderVideo one event is
+// The letter goes first and the queue lets go when it is gone, so that what arrived is never listed for good. What a kill meets
+// between the answer and that is listed, as queued, until the ack wait is over: then it is delivered once more, at most as many as
+// were under way. A letter that cannot be removed is tried again without another request.
+//
+// An event is in the queue once per endpoint, so that a request made twice adds nothing twice. Requests of several processes for
+// one endpoint take turns, so that none chooses what another has queued and had delivered meanwhile. With OrderVideo one event is
 // under way at a time, and none passes one that waits for its next attempt.
 //
 // What an endpoint is missing cannot be told from the delivery log, which forgets, nor from a consumer's position, which says
@@ -117,6 +123,8 @@
 //	the engine is away          attempts under way end; nothing new starts; it is asked again after 0.1 s to 5 s, for ever
 //	a record cannot be written  the attempt goes uncounted: more attempts than the schedule says, never fewer
 //	a letter cannot be written  it is tried again every 30 s, without another attempt
+//	the process is killed       the event is handed out again, and is over: letters of the last ten seconds before a start's newest
+//	behind a letter             one are looked at
 //	the delivery log is full,   deliveries go on, and the log has a gap
 //	deleted or cannot be written
 //	a consumer is deleted       it is made again behind the last position known (at most 5 s old): repeats, no gap

@@ -61,7 +61,8 @@ var ErrReplayFull = errors.New("the replay queue is full")
 // Replay queues events to be delivered to an endpoint once more: the same ids, the same bytes, in the order of the log.
 //
 // The queue is a stream: a replay goes on after a restart, and a request that is repeated while it is under way adds nothing
-// twice. It has the same rules as live deliveries (schedule, breaker, rate, groups, dead letters), at most a quarter of the
+// twice. Requests for one endpoint are worked on one after the other, those of other processes included: a process that is gone
+// in the middle of one keeps the next waiting for some seconds. It has the same rules as live deliveries (schedule, breaker, rate, groups, dead letters), at most a quarter of the
 // endpoint's requests under way, 50 requests a second by default and at most half of its rate, and lets live deliveries go
 // first. A dead letter is removed when its replay is delivered.
 //
@@ -81,6 +82,13 @@ func (d *Dispatcher) Replay(ctx context.Context, r ReplayRequest) (ReplayResult,
 	}
 	d.replaying.Lock()
 	defer d.replaying.Unlock()
+	if !r.DryRun {
+		var over func()
+		if ctx, over, err = d.replayTurn(ctx, r.Endpoint); err != nil {
+			return ReplayResult{}, fmt.Errorf("replay to endpoint %q: %w", r.Endpoint, err)
+		}
+		defer over()
+	}
 	p := &replay{d: d, lane: l, request: r, ask: ask}
 	if err := p.run(ctx); err != nil {
 		return p.result, fmt.Errorf("replay to endpoint %q: %w", r.Endpoint, err)
