@@ -98,7 +98,7 @@ func (j *judgement) known(missed map[string]diff.Time) {
 // limitSuspects makes the tick's budget what the share of suspects allows: as much as sweeps may use.
 func (r *runner) limitSuspects(todo int) {
 	wanted := r.lookUpCost(todo) + maxStrikes
-	r.budget = r.suspectShare.spend(wanted, r.polled, r.schedule.interval(), r.Account.Rate()*sweepShare/float64(r.sharers))
+	r.budget = r.suspectShare.spend(wanted, r.polled, r.schedule.interval(), r.Account.Rate()*sweepShare/float64(r.sharers.Load()))
 }
 
 // looked moves on over suspects that were asked for. What was neither shown nor proved missing, or not asked for since the
@@ -135,7 +135,8 @@ var ErrNothingHeld = errors.New("no deletion is held back")
 // once. Replacements held back are told as the videos are seen next. It returns ErrNothingHeld where there are none, and an error where there is no such source. It is safe for concurrent
 // use.
 func (p *Poller) Release(source string) error {
-	i := slices.IndexFunc(p.runners, func(r *runner) bool { return r.Name == source })
+	runners := p.runners()
+	i := slices.IndexFunc(runners, func(r *runner) bool { return r.Name == source })
 	if i < 0 {
 		return fmt.Errorf("there is no source %q", source)
 	}
@@ -145,8 +146,8 @@ func (p *Poller) Release(source string) error {
 	if held == 0 {
 		return fmt.Errorf("source %s: %w", source, ErrNothingHeld)
 	}
-	p.runners[i].release.Store(true)
-	p.runners[i].hints.add("")
+	runners[i].release.Store(true)
+	runners[i].hints.add("")
 	return nil
 }
 

@@ -82,7 +82,7 @@ func (h *hints) waiting() bool {
 // not taken for anything. It returns how many sources took it up. It is safe for concurrent use.
 func (p *Poller) Hint(videoNo string) int {
 	var known, others []*runner
-	for _, r := range p.runners {
+	for _, r := range p.runners() {
 		if r.knows(videoNo) {
 			known = append(known, r)
 		} else {
@@ -124,7 +124,7 @@ func (r *runner) serveHints(ctx context.Context) error {
 	if !r.hints.waiting() || r.health.refused() {
 		return nil
 	}
-	allowed := r.hintShare.spend(hintBurst, time.Now(), hintBurst/hintShare*time.Second, r.Account.Rate()*hintShare/float64(r.sharers))
+	allowed := r.hintShare.spend(hintBurst, time.Now(), hintBurst/hintShare*time.Second, r.Account.Rate()*hintShare/float64(r.sharers.Load()))
 	if allowed == 0 {
 		return nil // they wait
 	}

@@ -34,7 +34,7 @@ func (r *runner) lanes(ctx context.Context) (changed bool, err error) {
 // tickBudget is how many requests a tick may make for what is in flight: what the account allows this source in an interval,
 // less the head, the sweep and the suspects.
 func (r *runner) tickBudget() int {
-	quota := r.Account.Rate() * r.schedule.interval().Seconds() / float64(r.sharers)
+	quota := r.Account.Rate() * r.schedule.interval().Seconds() / float64(r.sharers.Load())
 	return max(1, int(quota*(1-2*sweepShare))-1)
 }
 
@@ -193,11 +193,11 @@ func (r *runner) finishSweep() {
 func (r *runner) sweepPages() int {
 	interval := r.schedule.interval()
 	if r.order.other {
-		return max(1, int(interval.Seconds()*r.Account.Rate()/float64(r.sharers)))
+		return max(1, int(interval.Seconds()*r.Account.Rate()/float64(r.sharers.Load())))
 	}
 	pages := max(r.sweep.expectedPages(r.PageSize, r.state.Len()), 1)
 	wanted := 1 + int(float64(pages)*float64(interval)/float64(r.SweepInterval))
-	return r.share.spend(wanted, r.polled, interval, r.Account.Rate()*sweepShare/float64(r.sharers))
+	return r.share.spend(wanted, r.polled, interval, r.Account.Rate()*sweepShare/float64(r.sharers.Load()))
 }
 
 // share is what a lane has saved of its part of the quota, in requests.

@@ -143,7 +143,20 @@ func (m *metrics) addSource(name string, a *Account) {
 	for _, st := range parseMeanings() {
 		m.meaning.WithLabelValues(name, st.String())
 	}
-	m.order.WithLabelValues(name).Set(1)
+	m.order.WithLabelValues(name).Set(1) // until it is known otherwise
+}
+
+// removeSource ends the series of a source.
+func (m *metrics) removeSource(name string) {
+	labels := prometheus.Labels{"source": name}
+	for _, v := range []interface {
+		DeletePartialMatch(prometheus.Labels) int
+	}{
+		m.polls, m.requests, m.sweeps, m.changes, m.ignored, m.mismatches, m.observes, m.unknown, m.videos, m.lastSweep, m.lastPoll, m.degraded,
+		m.detection, m.rate, m.off, m.held, m.suspects, m.filters, m.meaning, m.order,
+	} {
+		v.DeletePartialMatch(labels)
+	}
 }
 
 func (m *metrics) request(source string, l lane, class memories.Class) {

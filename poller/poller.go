@@ -52,7 +52,7 @@ type Config struct {
 
 // Poller polls all sources.
 type Poller struct {
-	runners  []*runner
+	set      atomic.Pointer[[]*runner] // replaced whole by Apply
 	store    Store
 	reporter Reporter
 	log      *zap.Logger
@@ -62,6 +62,10 @@ type Poller struct {
 	wall     func() time.Time
 
 	guess atomic.Uint64 // where to look next for a video that nobody knows
+
+	applying sync.Mutex // one Apply at a time, and none while Run begins or ends
+	ctx      context.Context
+	group    *errgroup.Group // of Run; nil while it does not
 
 	mu     sync.Mutex
 	status map[string]Status
@@ -85,43 +89,21 @@ func New(cfg Config) (*Poller, error) {
 		store: cfg.Store, reporter: cfg.Reporter, log: cfg.Logger, random: cfg.Random, wall: cfg.Clock,
 		metrics: newMetrics(cfg.Registerer), tracer: cfg.Tracer, status: make(map[string]Status),
 	}
-	names := make(map[string]bool)
-	sharers := make(map[*Account]int)
-	for _, s := range cfg.Sources {
-		sharers[s.Account]++
+	runners, err := p.runnersOf(cfg.Sources)
+	if err != nil {
+		return nil, err
 	}
-	for _, s := range cfg.Sources {
-		s = s.withDefaults()
-		if err := s.validate(); err != nil {
-			return nil, fmt.Errorf("poller: %w", err)
-		}
-		if names[s.Name] {
-			return nil, fmt.Errorf("poller: two sources are named %s", s.Name)
-		}
-		names[s.Name] = true
-		p.metrics.addSource(s.Name, s.Account)
-		p.status[s.Name] = Status{Source: s.Name, Rate: s.Account.Rate()}
-		p.runners = append(p.runners, &runner{
-			Source: s, poller: p, clock: clock{wall: cfg.Clock}, log: cfg.Logger.With(zap.String("source", s.Name)), sharers: sharers[s.Account],
-			schedule: schedule{base: s.PollInterval, max: s.MaxInterval}, set: maxSet, hints: newHints(),
-			proved: make(map[filter]time.Time), strikes: make(map[filter]int), asked: make(map[lane]int), missed: make(map[string]diff.Time),
-		})
-	}
+	p.use(runners)
 	return p, nil
 }
 
 // Load reads the state of all sources from the store, waiting for one that is away. It returns ErrUnreadable for state that
 // cannot be read, before anything was polled or written.
 func (p *Poller) Load(ctx context.Context) error {
-	for _, r := range p.runners {
-		if err := r.load(ctx); err != nil {
+	for _, r := range p.runners() {
+		if err := r.ready(ctx); err != nil {
 			return err
 		}
-		r.recall(ctx)
-		r.released()
-		r.publishStatus(time.Time{}, nil)
-		r.log.Info("state loaded", zap.Int("videos", r.state.Len()), zap.Int("in_flight", r.state.InFlight()),
-			zap.Bool("baseline", r.state.BaselineAt != 0))
 	}
 	return nil
 }
@@ -130,20 +112,31 @@ func (p *Poller) Load(ctx context.Context) error {
 // source's stored state turned out to be unreadable; all sources are stopped then.
 func (p *Poller) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, r := range p.runners {
+	p.applying.Lock()
+	p.ctx, p.group = ctx, g
+	g.Go(func() error { // Apply may add to the group until then
+		<-ctx.Done()
+		return nil
+	})
+	for _, r := range p.runners() {
 		var first time.Duration
-		if len(p.runners) >= spreadFrom {
+		if len(p.runners()) >= spreadFrom {
 			first = phase(r.Name, r.PollInterval)
 		}
-		g.Go(func() error { return r.run(ctx, first) })
+		p.begin(r, first)
 	}
-	return g.Wait()
+	p.applying.Unlock()
+	err := g.Wait()
+	p.applying.Lock()
+	defer p.applying.Unlock()
+	p.group = nil
+	return err
 }
 
 // Holding returns why a source holds what it saw, because the log cannot be written or read; nil when none does. It is safe for
 // concurrent use.
 func (p *Poller) Holding() error {
-	for _, r := range p.runners {
+	for _, r := range p.runners() {
 		if err := r.stuck.Load(); err != nil {
 			return fmt.Errorf("source %s: %w", r.Name, *err)
 		}
@@ -184,8 +177,8 @@ type Mismatch struct{ Seen, Counted int64 }
 func (p *Poller) Status() []Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := make([]Status, 0, len(p.runners))
-	for _, r := range p.runners {
+	all := make([]Status, 0, len(p.runners()))
+	for _, r := range p.runners() {
 		all = append(all, p.status[r.Name])
 	}
 	return all

@@ -85,7 +85,9 @@ type runner struct {
 	Source
 	poller  *Poller
 	log     *zap.Logger
-	sharers int // sources on the account
+	sharers atomic.Int64  // sources on the account
+	stop    func()        // set while it runs
+	done    chan struct{} // closed when it has ended
 
 	mu       sync.RWMutex // held while the state is moved: hints ask it which videos are known
 	state    *diff.State

@@ -44,7 +44,7 @@ func (p *Poller) Videos(q VideoQuery) (list []Video, more bool) {
 	best := &latest{}
 	name := strings.ToLower(q.Name)
 	since := diff.TimeOf(q.ChangedSince)
-	for _, r := range p.runners {
+	for _, r := range p.runners() {
 		if q.Source != "" && q.Source != r.Name || r.Name < q.After.Source {
 			continue
 		}
@@ -77,7 +77,7 @@ func (p *Poller) Videos(q VideoQuery) (list []Video, more bool) {
 
 // Video returns what is known of a video, at one source, or at each for an empty source.
 func (p *Poller) Video(source, videoNo string) (list []Video) {
-	for _, r := range p.runners {
+	for _, r := range p.runners() {
 		if source != "" && source != r.Name {
 			continue
 		}

@@ -120,7 +120,7 @@ func TestEndpointsUnderDifferentRulesShareNoConnection(t *testing.T) {
 		{Name: "d", URL: "http://host/", InsecureHTTP: true},
 	})
 	transports := make(map[http.RoundTripper]int)
-	for _, l := range r.lanes {
+	for _, l := range r.roster().lanes {
 		transports[l.sender.transport]++
 	}
 	if len(transports) != 3 || transports[r.transport[policy{}]] != 2 {

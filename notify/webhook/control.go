@@ -46,15 +46,16 @@ func (d *Dispatcher) State(endpoint string) (Health, error) {
 
 // States tells how all endpoints fare, in the order of the configuration.
 func (d *Dispatcher) States() []Health {
-	all := make([]Health, len(d.lanes))
-	for i, l := range d.lanes {
+	lanes := d.roster().lanes
+	all := make([]Health, len(lanes))
+	for i, l := range lanes {
 		all[i] = l.report()
 	}
 	return all
 }
 
 func (d *Dispatcher) lane(endpoint string) (*lane, error) {
-	for _, l := range d.lanes {
+	for _, l := range d.roster().lanes {
 		if l.target.Name == endpoint {
 			return l, nil
 		}
@@ -64,7 +65,7 @@ func (d *Dispatcher) lane(endpoint string) (*lane, error) {
 
 // tend looks after the health of every endpoint, as long as the engine helps.
 func (d *Dispatcher) tend(ctx context.Context) {
-	for _, l := range d.lanes {
+	for _, l := range d.roster().lanes {
 		if l.tend(ctx) != nil {
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -97,15 +98,19 @@ type Dispatcher struct {
 	config    Config
 	transport map[policy]*http.Transport
 	records   *records
-	lanes     []*lane
-	feeds     []*feed
-	queues    []*feed // of replays, one a lane
+	staff     atomic.Pointer[roster] // replaced whole by Apply
+	metrics   *metrics
+	global    chan struct{}
 	journal   *journal
 	replaying sync.Mutex // one request for a replay at a time
 	owner     string     // tells this process from others on the same engine, in the records of groups
 
 	mu       sync.Mutex
 	prepared bool
+
+	applying sync.Mutex       // one Apply at a time, and none while Run begins or ends
+	run      *run             // nil while Run is not under way
+	shifts   map[*lane]*shift // of those at work
 }
 
 // New checks the configuration and all endpoints, and names every mistake. It does not touch the network.
@@ -125,11 +130,15 @@ func New(c Config) (*Dispatcher, error) {
 		records:   &records{js: c.JetStream, names: c.Names},
 		owner:     rand.Text(),
 		journal:   newJournal(c, m.unlogged),
+		metrics:   m,
+		global:    make(chan struct{}, c.GlobalInFlight),
+		shifts:    make(map[*lane]*shift),
 	}
-	global := make(chan struct{}, c.GlobalInFlight)
+	all := &roster{}
 	for _, t := range targets {
-		d.addLane(t, d.sender(t.policy(), len(targets)), global, m.lane(t.Name))
+		all.add(d.newLane(t, len(targets)))
 	}
+	d.staff.Store(all)
 	return d, nil
 }
 
@@ -164,13 +173,36 @@ func (c Config) compile() ([]*target, error) {
 	return targets, errors.Join(problems...)
 }
 
-func (d *Dispatcher) addLane(t *target, snd *sender, global chan struct{}, m *laneMetrics) {
-	c := d.config
+// roster is the lanes at work, in the order of the configuration, and what feeds them. It is never changed.
+type roster struct {
+	lanes  []*lane
+	feeds  []*feed
+	queues []*feed // of replays, one a lane
+}
+
+func (r *roster) add(l *lane, feeds []*feed, queue *feed) {
+	r.lanes, r.feeds, r.queues = append(r.lanes, l), append(r.feeds, feeds...), append(r.queues, queue)
+}
+
+// of are the feeds of a lane, that of its replays the last.
+func (r *roster) of(l *lane) (feeds []*feed) {
+	for _, f := range slices.Concat(r.feeds, r.queues) {
+		if f.lane.front() == l {
+			feeds = append(feeds, f)
+		}
+	}
+	return feeds
+}
+
+func (d *Dispatcher) roster() *roster { return d.staff.Load() }
+
+func (d *Dispatcher) newLane(t *target, endpoints int) (*lane, []*feed, *feed) {
+	c, snd, m := d.config, d.sender(t.policy(), endpoints), d.metrics.lane(t.Name)
 	l := &lane{
 		target: t, names: c.Names, js: c.JetStream, records: d.records, sender: snd, metrics: m,
 		log: c.Logger.With(zap.String("endpoint", t.Name)), now: c.Now, jitter: c.Jitter,
 		groups: newGroups(t, d.owner), gate: newGate(t.InFlight, c.timing),
-		slots: make(chan struct{}, t.InFlight), own: make(chan struct{}, 1), global: global,
+		slots: make(chan struct{}, t.InFlight), own: make(chan struct{}, 1), global: d.global,
 		strays: make(map[position]string), rate: t.limiter(),
 		key: t.Name, journal: d.journal, latest: &latest{},
 	}
@@ -179,13 +211,13 @@ func (d *Dispatcher) addLane(t *target, snd *sender, global chan struct{}, m *la
 	}
 	l.heedGrants()
 	l.hold(health{})
-	d.lanes = append(d.lanes, l)
-	d.queues = append(d.queues, d.newQueue(l))
+	var feeds []*feed
 	for stream, filters := range d.wanted(t) {
 		if len(filters) > 0 {
-			d.feeds = append(d.feeds, newFeed(l, c.JetStream, stream, c.Names.Consumer(t.Name), filters))
+			feeds = append(feeds, newFeed(l, c.JetStream, stream, c.Names.Consumer(t.Name), filters))
 		}
 	}
+	return l, feeds, d.newQueue(l)
 }
 
 // wanted gives, for each stream of events, the subjects that the endpoint asks for.
@@ -219,13 +251,9 @@ func (d *Dispatcher) Prepare(ctx context.Context) error {
 	if d.records.health, err = ensureStream(ctx, js, healthStream(names, replicas)); err != nil {
 		return err
 	}
-	for _, l := range d.lanes {
-		if err := d.prepareLane(ctx, l); err != nil {
-			return err
-		}
-	}
-	for _, f := range d.queues {
-		if err := f.prepareQueue(ctx); err != nil {
+	all := d.roster()
+	for _, l := range all.lanes {
+		if err := d.prepareLane(ctx, all, l); err != nil {
 			return err
 		}
 	}
@@ -247,7 +275,7 @@ func (d *Dispatcher) Remake(ctx context.Context) error {
 	return nil
 }
 
-func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
+func (d *Dispatcher) prepareLane(ctx context.Context, all *roster, l *lane) error {
 	consumer := d.config.Names.Consumer(l.target.Name)
 	for stream, filters := range d.wanted(l.target) {
 		if len(filters) > 0 {
@@ -258,7 +286,7 @@ func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
 		}
 	}
 	var position *jetstream.ConsumerInfo // in the log
-	for _, f := range d.feeds {
+	for _, f := range all.feeds {
 		if f.lane != l {
 			continue
 		}
@@ -283,7 +311,11 @@ func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
 	if err := l.readBuried(ctx); err != nil {
 		return err
 	}
-	return l.restoreLine(ctx, position)
+	if err := l.restoreLine(ctx, position); err != nil {
+		return err
+	}
+	feeds := all.of(l)
+	return feeds[len(feeds)-1].prepareQueue(ctx)
 }
 
 // errNotPrepared is a mistake of the caller.
@@ -304,13 +336,23 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	})
 	defer stopGrace()
 	writing, written := context.WithCancel(context.Background())
-	var last sync.WaitGroup
+	var last, all sync.WaitGroup
 	last.Go(func() { d.journal.run(writing) })
-	var all sync.WaitGroup
-	for _, f := range slices.Concat(d.feeds, d.queues) {
-		all.Go(func() { f.run(ctx, withScheme(hard, f.lane.target.url.Scheme)) })
+	d.applying.Lock()
+	d.run = &run{ctx: ctx, hard: hard}
+	for _, l := range d.roster().lanes {
+		d.begin(d.roster(), l)
 	}
+	d.applying.Unlock()
 	all.Go(func() { d.watchPending(ctx) })
+	<-ctx.Done()
+	d.applying.Lock() // what is being changed is
+	d.run = nil
+	for _, s := range d.shifts {
+		<-s.done
+	}
+	clear(d.shifts)
+	d.applying.Unlock()
 	all.Wait()
 	written()
 	last.Wait()
@@ -329,14 +371,14 @@ func (d *Dispatcher) isPrepared() bool {
 
 // clean reports whether the feeds have seen all that the engine sent them.
 func (d *Dispatcher) clean() bool {
-	return !slices.ContainsFunc(d.feeds, func(f *feed) bool { return f.gaveUp })
+	return !slices.ContainsFunc(d.roster().feeds, func(f *feed) bool { return f.gaveUp })
 }
 
 // flush sees the last answers to the engine off: the caller closes the connection next.
 func (d *Dispatcher) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), flushWait)
 	defer cancel()
-	for _, l := range d.lanes {
+	for _, l := range d.roster().lanes {
 		if err := l.signOff(ctx, d.clean()); err != nil {
 			l.trouble(err)
 			break
@@ -367,9 +409,9 @@ func (d *Dispatcher) watchPending(ctx context.Context) {
 }
 
 func (d *Dispatcher) readPending(ctx context.Context) {
-	pending := make(map[*lane]uint64, len(d.lanes))
+	pending := make(map[*lane]uint64)
 	unknown := make(map[*lane]bool)
-	for _, f := range d.feeds {
+	for _, f := range d.roster().feeds {
 		n, err := f.pending(ctx)
 		pending[f.lane] += n
 		unknown[f.lane] = unknown[f.lane] || err != nil

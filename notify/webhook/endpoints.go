@@ -56,8 +56,9 @@ func (d *Dispatcher) Endpoints(ctx context.Context) ([]EndpointState, error) {
 	if !d.isPrepared() {
 		return nil, errNotPrepared
 	}
-	all := make([]EndpointState, len(d.lanes))
-	for i, l := range d.lanes {
+	lanes := d.roster().lanes
+	all := make([]EndpointState, len(lanes))
+	for i, l := range lanes {
 		var err error
 		if all[i], err = d.endpointState(ctx, l); err != nil {
 			return nil, fmt.Errorf("state of endpoint %q: %w", l.target.Name, err)
@@ -104,7 +105,7 @@ func plainState(s State) string {
 const maxAskedFilters = 16
 
 func (d *Dispatcher) addPending(ctx context.Context, l *lane, s *EndpointState) error {
-	for _, f := range d.feeds {
+	for _, f := range d.roster().feeds {
 		if f.lane != l {
 			continue
 		}

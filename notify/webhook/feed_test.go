@@ -32,7 +32,7 @@ func TestAFeedLeavesNoSubscriptionBehind(t *testing.T) {
 		inner, cancel := context.WithCancel(t.Context())
 		ctx := &lateStop{Context: inner, cancel: cancel}
 		ctx.looks.Store(looks)
-		f := r.feeds[0]
+		f := r.roster().feeds[0]
 		f.run(ctx, context.Background())
 		cancel()
 		if f.sub != nil {

@@ -17,7 +17,7 @@ func TestAfterAnOutageGroupsAreToldAtOnceAndAsTheyWere(t *testing.T) {
 		c.timing = timing{first: 50 * time.Millisecond, most: 100 * time.Millisecond, giveUp: giveUpAfter}
 	})
 	e.appendRange("done", 0, 200)
-	eventually(t, "the breaker to open", func() bool { return r.lanes[0].gate.isOpen() })
+	eventually(t, "the breaker to open", func() bool { return r.roster().lanes[0].gate.isOpen() })
 	eventually(t, "some probes", func() bool { return len(in.seen()) > 8 })
 	in.answers(nil)
 	start := time.Now()

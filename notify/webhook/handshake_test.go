@@ -54,10 +54,10 @@ func TestAReceiverIsAskedOnceBeforeItsFirstDelivery(t *testing.T) {
 			t.Fatalf("a delivery without the origin that was agreed to: %v", q.header)
 		}
 	}
-	if perMinute, limited := r.lanes[0].target.consent.granted(); perMinute != rate || !limited {
+	if perMinute, limited := r.roster().lanes[0].target.consent.granted(); perMinute != rate || !limited {
 		t.Errorf("granted %d, limited %v", perMinute, limited)
 	}
-	if perSecond := r.lanes[0].rate.Limit(); perSecond != 1000 {
+	if perSecond := r.roster().lanes[0].rate.Limit(); perSecond != 1000 {
 		t.Errorf("the limiter has %v a second", perSecond)
 	}
 }

@@ -123,6 +123,16 @@ func (m *metrics) lane(endpoint string) *laneMetrics {
 	return l
 }
 
+// forget ends the series of an endpoint.
+func (m *metrics) forget(endpoint string) {
+	labels := prometheus.Labels{"endpoint": endpoint}
+	for _, v := range []interface {
+		DeletePartialMatch(prometheus.Labels) int
+	}{m.attempts, m.duration, m.pending, m.dead, m.foreign, m.latency, m.inFlight, m.state, m.filtered, m.filterErrors} {
+		v.DeletePartialMatch(labels)
+	}
+}
+
 func (l *laneMetrics) attempt(v verdict, took time.Duration) {
 	l.attempts[v].Inc()
 	l.duration.Observe(took.Seconds())

@@ -330,9 +330,9 @@ func TestTheOrderSurvivesAKill(t *testing.T) {
 		e.appendOf("v", n)
 	}
 	eventually(t, "the first is under way, the second parked", func() bool {
-		r.lanes[0].line.mu.Lock()
-		defer r.lanes[0].line.mu.Unlock()
-		turns := r.lanes[0].line.videos["default.v"]
+		r.roster().lanes[0].line.mu.Lock()
+		defer r.roster().lanes[0].line.mu.Unlock()
+		turns := r.roster().lanes[0].line.videos["default.v"]
 		return len(in.seen()) == 1 && len(turns) == 2 && turns[1].reply != ""
 	})
 	e.stop() // without a word from the dispatcher

@@ -241,7 +241,7 @@ func (p *replay) named(ctx context.Context) error {
 // logs replays from the log and from the stream of ops events, as far as the endpoint asks for either. What was queued by
 // conditions is written down, as given.
 func (p *replay) logs(ctx context.Context) error {
-	for _, f := range p.d.feeds {
+	for _, f := range p.d.roster().feeds {
 		if f.lane != p.lane {
 			continue
 		}

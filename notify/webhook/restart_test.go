@@ -278,7 +278,7 @@ func TestAStopWhileTheEngineIsAwayIsBounded(t *testing.T) {
 func TestAnEngineThatHandsOutAgainAtOnceIsNotOverlooked(t *testing.T) {
 	e, in := startEngine(t), startReceiver(t, nil)
 	r := e.prepare([]Endpoint{{Name: "a", URL: in.URL}})
-	f := r.feeds[0]
+	f := r.roster().feeds[0]
 	old, again := &delivery{seq: 7}, &delivery{seq: 7}
 	f.held[7] = again
 	f.release(old)

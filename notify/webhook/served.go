@@ -229,7 +229,7 @@ func (p proof) given(e loggedEvent) bool {
 
 // tendServed writes the positions down now and then.
 func (d *Dispatcher) tendServed(ctx context.Context) {
-	for _, f := range d.feeds {
+	for _, f := range d.roster().feeds {
 		info, err := f.info(ctx)
 		if err == nil {
 			err = f.noteServed(ctx, info)

@@ -216,7 +216,7 @@ func (d *Dispatcher) askPosition(ctx context.Context, q *inquiry) error {
 		return err
 	}
 	q.given = v.proof(q.lane.names).given(q.event)
-	for _, f := range d.feeds {
+	for _, f := range d.roster().feeds {
 		if f.lane == q.lane && f.stream == q.event.stream {
 			q.info, err = f.info(ctx)
 			return err
