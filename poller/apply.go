@@ -13,8 +13,8 @@ import (
 	"vidbell/diff"
 )
 
-// errNotRunning is a mistake of the caller.
-var errNotRunning = errors.New("poller: Run is not under way")
+// ErrNotRunning means that Run is not under way, or not yet.
+var ErrNotRunning = errors.New("poller: Run is not under way")
 
 // Apply puts other sources in the place of those that are polled, while Run is under way. Sources are told apart by their names.
 //
@@ -28,7 +28,7 @@ func (p *Poller) Apply(ctx context.Context, sources []Source) error {
 	p.applying.Lock()
 	defer p.applying.Unlock()
 	if p.group == nil || p.ctx.Err() != nil {
-		return errNotRunning
+		return ErrNotRunning
 	}
 	next, err := p.runnersOf(sources)
 	if err != nil {

@@ -202,32 +202,3 @@ func shownFate(f webhook.EventFate) web.Explained {
 	}
 	return e
 }
-
-// noEndpoints is a dispatcher for no endpoints at all.
-type noEndpoints struct{}
-
-func (noEndpoints) Endpoints(context.Context) ([]webhook.EndpointState, error) { return nil, nil }
-
-func (noEndpoints) Enable(context.Context, string) error { return webhook.ErrNoEndpoint }
-
-func (noEndpoints) Disable(context.Context, string, string) error { return webhook.ErrNoEndpoint }
-
-func (noEndpoints) SendTest(context.Context, string, string) (webhook.TestResult, error) {
-	return webhook.TestResult{}, webhook.ErrNoEndpoint
-}
-
-func (noEndpoints) Attempts(context.Context, webhook.AttemptQuery) ([]webhook.Attempt, uint64, error) {
-	return nil, 0, nil
-}
-
-func (noEndpoints) DeadLetters(context.Context, webhook.DeadQuery) ([]webhook.DeadLetter, uint64, error) {
-	return nil, 0, nil
-}
-
-func (noEndpoints) Replay(context.Context, webhook.ReplayRequest) (webhook.ReplayResult, error) {
-	return webhook.ReplayResult{}, webhook.ErrNoEndpoint
-}
-
-func (noEndpoints) Why(context.Context, string, string) (webhook.Explanation, error) {
-	return webhook.Explanation{}, webhook.ErrNoEndpoint
-}

@@ -232,12 +232,6 @@ func TestCourierTranslatesTrouble(t *testing.T) {
 	if _, err := c.Replay(t.Context(), web.Replay{}); !errors.As(err, &invalid) || *invalid != (web.InvalidError{Field: "filter", Problem: "odd"}) {
 		t.Errorf("a wrong field becomes %v", err)
 	}
-	c.attach(noEndpoints{})
-	for i, err := range c.everything(t.Context()) {
-		if lists := i < 3; lists != (err == nil) || !lists && !errors.Is(err, web.ErrNoEndpoint) {
-			t.Errorf("without endpoints request %d is %v", i, err)
-		}
-	}
 }
 
 // everything asks for all there is, the lists first.

@@ -23,27 +23,24 @@ type polling interface {
 // operator is the poller as people and the platform's callbacks reach it over HTTP. The pages are there before
 // the poller is.
 type operator struct {
-	configured map[string]config.Source
-	attached   atomic.Pointer[attached]
+	attached atomic.Pointer[attached]
 }
 
 // attached is what is there once the state is loaded.
 type attached struct {
 	polling
-	quotas map[string]*poller.Account // by source
+	configured map[string]config.Source
+	quotas     map[string]*poller.Account // by source
 }
 
-func newOperator(cfg *config.Config) *operator {
-	o := &operator{configured: make(map[string]config.Source, len(cfg.Sources))}
-	for _, s := range cfg.Sources {
-		o.configured[s.Name] = s
+// attach says that the state is loaded, or that the sources have changed.
+func (o *operator) attach(p polling, cfg *config.Config, sources []poller.Source) {
+	a := &attached{
+		polling: p, configured: make(map[string]config.Source, len(cfg.Sources)), quotas: make(map[string]*poller.Account, len(sources)),
 	}
-	return o
-}
-
-// attach says that the state is loaded.
-func (o *operator) attach(p polling, sources []poller.Source) {
-	a := &attached{polling: p, quotas: make(map[string]*poller.Account, len(sources))}
+	for _, s := range cfg.Sources {
+		a.configured[s.Name] = s
+	}
 	for _, s := range sources {
 		a.quotas[s.Name] = s.Account
 	}
@@ -68,9 +65,11 @@ func (o *operator) Sources() ([]web.Source, error) {
 	status := a.Status()
 	list := make([]web.Source, len(status))
 	for i, s := range status {
-		list[i] = shown(o.configured[s.Source], s)
+		list[i] = shown(a.configured[s.Source], s)
 		// The status is as old as the source's last tick; one that is throttled may be minutes in this one.
-		list[i].RequestsPerSecond = a.quotas[s.Source].Rate()
+		if quota := a.quotas[s.Source]; quota != nil { // none of a source that has just come
+			list[i].RequestsPerSecond = quota.Rate()
+		}
 	}
 	return list, nil
 }

@@ -105,38 +105,57 @@ type upstream struct {
 	quota  *poller.Account
 }
 
-// upstreams are one for each account, by its name. Accounts that the platform counts as one share their quota.
-func upstreams(c *config.Config) (map[string]upstream, error) {
-	quotas := make(map[config.Quota]*poller.Account)
-	all := make(map[string]upstream, len(c.Accounts))
+// upstreamKey tells upstreams apart: accounts that the platform counts as one share theirs.
+type upstreamKey struct {
+	quota config.Quota
+	rate  float64
+}
+
+// upstreams are those in use. They are kept over a change of the configuration, so that what an account has used of its quota is
+// not forgotten.
+type upstreams map[upstreamKey]upstream
+
+// of returns the one of each account, by its name, and those that are in use from now on.
+func (u upstreams) of(c *config.Config) (named map[string]upstream, used upstreams, err error) {
+	named, used = make(map[string]upstream, len(c.Accounts)), make(upstreams)
 	for _, a := range c.Accounts {
-		lister, err := client(a)
-		if err != nil {
-			return nil, fmt.Errorf("account %s: %w", a.Name, err)
+		key := upstreamKey{a.Quota(), a.RateLimit}
+		one, known := used[key]
+		if !known {
+			one, known = u[key]
 		}
-		if quotas[a.Quota()] == nil {
-			quotas[a.Quota()] = poller.NewAccount(a.RateLimit)
+		if !known {
+			if one.lister, err = client(a); err != nil {
+				return nil, nil, fmt.Errorf("account %s: %w", a.Name, err)
+			}
+			one.quota = poller.NewAccount(a.RateLimit)
 		}
-		all[a.Name] = upstream{lister: lister, quota: quotas[a.Quota()]}
+		named[a.Name], used[key] = one, one
 	}
-	return all, nil
+	return named, used, nil
 }
 
 // sources are those of the configuration, in its order.
 func sources(c *config.Config) ([]poller.Source, error) {
+	list, _, err := sourcesWith(c, nil)
+	return list, err
+}
+
+// sourcesWith goes on with the upstreams in use, and returns those of the sources.
+func sourcesWith(c *config.Config, u upstreams) ([]poller.Source, upstreams, error) {
 	var problems config.Problems
 	if c.ValidateSources(&problems); problems != nil {
-		return nil, problems
+		return nil, nil, problems
 	}
-	accounts, err := upstreams(c)
+	accounts, used, err := u.of(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	list := make([]poller.Source, len(c.Sources))
 	for i, s := range c.Sources {
 		w, err := words(s.Words)
 		if err != nil {
-			return nil, fmt.Errorf("source %s: %w", s.Name, err)
+			return nil, nil, fmt.Errorf("source %s: %w", s.Name, err)
 		}
 		account := accounts[s.Account]
 		list[i] = poller.Source{
@@ -145,7 +164,7 @@ func sources(c *config.Config) ([]poller.Source, error) {
 			Emit: s.Poll.Baseline == config.BaselineEmit, StallAfter: s.Poll.StallAfter,
 		}
 	}
-	return list, nil
+	return list, used, nil
 }
 
 func engineConfig(c *config.Config, log *zap.Logger) engine.Config {

@@ -48,12 +48,15 @@ type service struct {
 	archive    *archive
 	poller     *poller.Poller
 	dispatcher *webhook.Dispatcher
+	events     *notify.Log
+	upstreams  upstreams
+	reloader   *reloader   // nil where the configuration was not read from outside, as in the demo
 	loaded     atomic.Bool // the state is, and the consumers exist
 }
 
 // newService opens the HTTP listener and starts the engine. Whoever gets a service closes it.
 func newService(ctx context.Context, cfg *config.Config, log *zap.Logger) (*service, error) {
-	s := &service{cfg: cfg, log: log, operator: newOperator(cfg), courier: &courier{log: log.Named("api")}, archive: &archive{log: log.Named("api")}}
+	s := &service{cfg: cfg, log: log, operator: &operator{}, courier: &courier{log: log.Named("api")}, archive: &archive{log: log.Named("api")}}
 	if cfg.HTTP.Listen != "" {
 		var err error
 		if s.listener, err = web.Listen(ctx, cfg.HTTP.Listen); err != nil {
@@ -175,6 +178,9 @@ func (s *service) addPages(server *web.Server) error {
 	server.HandleDeliveries(s.courier)
 	server.HandleEvents(s.archive, s.registry)
 	server.HandleVideos(s.archive)
+	if s.reloader != nil {
+		server.HandleReload(s.reloader)
+	}
 	if !s.cfg.HTTP.HintSecret.IsSet() {
 		return nil
 	}
@@ -208,6 +214,7 @@ func (s *service) work(ctx context.Context, httpDone <-chan error) error {
 	delivered := background(deliverCtx, s.deliver)
 	watched := background(ctx, s.engine.Watch)
 	tended := background(ctx, tendMemory)
+	reloaded := background(ctx, s.reload)
 
 	var first error
 	select {
@@ -223,7 +230,7 @@ func (s *service) work(ctx context.Context, httpDone <-chan error) error {
 	stop()
 	pollErr := drain(polled)
 	stopDelivering()
-	return errors.Join(first, pollErr, drain(watched), drain(tended), drain(delivered))
+	return errors.Join(first, pollErr, drain(watched), drain(tended), drain(reloaded), drain(delivered))
 }
 
 // background runs a part and closes its channel after its one result.
@@ -238,11 +245,16 @@ func background(ctx context.Context, run func(context.Context) error) <-chan err
 
 func drain(done <-chan error) error { return <-done }
 
-func (s *service) deliver(ctx context.Context) error {
-	if s.dispatcher == nil {
+// reload changes sources and endpoints when it is asked to.
+func (s *service) reload(ctx context.Context) error {
+	if s.reloader == nil {
 		<-ctx.Done()
 		return nil
 	}
+	return s.reloader.run(ctx, s)
+}
+
+func (s *service) deliver(ctx context.Context) error {
 	return s.dispatcher.Run(ctx)
 }
 
@@ -278,10 +290,6 @@ func (s *service) setUp(ctx context.Context) error {
 
 func (s *service) setUpDeliveries(ctx context.Context) error {
 	list := endpoints(s.cfg)
-	if len(list) == 0 {
-		s.courier.attach(noEndpoints{})
-		return nil
-	}
 	var err error
 	s.dispatcher, err = webhook.New(webhook.Config{
 		JetStream: s.engine.JetStream, Names: s.cfg.Names, Endpoints: list, Replicas: s.cfg.NATS.Replicas,
@@ -300,17 +308,15 @@ func (s *service) setUpDeliveries(ctx context.Context) error {
 
 // remake makes the streams of deliveries again when the engine has lost everything.
 func (s *service) remake(ctx context.Context) error {
-	if s.dispatcher == nil {
-		return nil
-	}
 	return s.dispatcher.Remake(ctx)
 }
 
 func (s *service) setUpPolling(ctx context.Context, log *notify.Log) error {
-	list, err := sources(s.cfg)
+	list, used, err := sourcesWith(s.cfg, nil)
 	if err != nil {
 		return err
 	}
+	s.upstreams, s.events = used, log
 	for _, src := range list {
 		log.AddSource(src.Name)
 	}
@@ -324,7 +330,7 @@ func (s *service) setUpPolling(ctx context.Context, log *notify.Log) error {
 	if err := s.poller.Load(ctx); err != nil {
 		return err
 	}
-	s.operator.attach(s.poller, list)
+	s.operator.attach(s.poller, s.cfg, list)
 	s.archive.attachVideos(s.poller)
 	return nil
 }

@@ -48,7 +48,7 @@ func TestOperator(t *testing.T) {
 	cfg := newTwoPlatforms(t).cfg
 	list, err := sources(cfg)
 	must(t, err)
-	o := newOperator(cfg)
+	o := &operator{}
 	if _, err := o.Sources(); !errors.Is(err, web.ErrStarting) {
 		t.Errorf("before the state is loaded the sources are %v", err)
 	}
@@ -69,7 +69,7 @@ func TestOperator(t *testing.T) {
 		},
 		{Source: "press"},
 	}}
-	o.attach(p, list)
+	o.attach(p, cfg, list)
 	got, err := o.Sources()
 	must(t, err)
 	utc, newest := at.UTC(), true

@@ -37,7 +37,7 @@ subjects and to webhooks. Without a command it runs the service; settings come f
 	c.SetHelpCommand(helpCommand())
 	c.AddCommand(runCommand(), demoCommand(), checkCommand(), simulateCommand(), versionCommand(),
 		tailCommand(), eventsCommand(), videosCommand(), sourcesCommand(), endpointsCommand(), deliveriesCommand(), deadLettersCommand(), replayCommand(), whyCommand(), sendTestCommand(),
-		scheduleCommand(), healthCommand(), configCommand(), initCommand(), envTopic())
+		scheduleCommand(), reloadCommand(), healthCommand(), configCommand(), initCommand(), envTopic())
 	return c
 }
 

@@ -58,3 +58,16 @@ not touched.`,
 		},
 	}
 }
+
+func reloadCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "reload", Short: "Have the running service read its configuration again", Args: cobra.NoArgs,
+		Long: `Has the running service read its file, its secret files and templates again, and says what changed. A configuration with mistakes
+is refused whole, and named (exit code 3); the one before stays in force. The service does the same on SIGHUP, and by itself when
+a file has changed.`,
+		RunE: func(c *cobra.Command, _ []string) error { return app.Reload(c.Context(), c.OutOrStdout(), asJSON) },
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
+	return c
+}

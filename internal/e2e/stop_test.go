@@ -48,7 +48,7 @@ func TestHangupIsNoStop(t *testing.T) {
 	t.Parallel()
 	p, to, release := underWay(t)
 	p.signal(syscall.SIGHUP)
-	p.mustSay("SIGHUP: settings are not read again while the service runs, going on; restart it to change them")
+	p.mustSay("configuration read again")
 	release()
 	p.eventually("the delivery", func() bool { return len(to.taken()) == 1 })
 	p.mustBeReady()

@@ -15,8 +15,8 @@ import (
 // applyRetry is the pause before the engine is asked again to prepare an endpoint.
 const applyRetry = time.Second
 
-// errNotRunning is a mistake of the caller.
-var errNotRunning = errors.New("webhook: Run is not under way")
+// ErrNotRunning means that Run is not under way, or not yet.
+var ErrNotRunning = errors.New("webhook: Run is not under way")
 
 // run is what Run gives everybody whom it has work.
 type run struct {
@@ -45,7 +45,7 @@ func (d *Dispatcher) Apply(ctx context.Context, endpoints []Endpoint) error {
 	d.applying.Lock()
 	defer d.applying.Unlock()
 	if d.run == nil || d.run.ctx.Err() != nil {
-		return errNotRunning
+		return ErrNotRunning
 	}
 	c := d.config
 	c.Endpoints = endpoints
