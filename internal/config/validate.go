@@ -18,7 +18,7 @@ const maxVideoName = 256
 // relies on. Each problem is named by its place, such as sources[2].poll.max_interval, and says what would be right; no key
 // and no URL is repeated. What [Load] returns without an error has none.
 func (c *Config) ValidateSources(p *Problems) {
-	v := validator{problems: p, config: c}
+	v := validator{problems: p, config: c, quotas: map[Quota]Account{}}
 	for i, a := range c.Accounts {
 		v.at = fmt.Sprintf("accounts[%d].", i)
 		v.account(a, c.Accounts[:i])
@@ -37,6 +37,7 @@ type validator struct {
 	problems *Problems
 	config   *Config
 	at       string
+	quotas   map[Quota]Account // the first account of each
 }
 
 func (v validator) addf(field, format string, args ...any) {
@@ -58,21 +59,22 @@ func (v validator) account(a Account, before []Account) {
 	} else if _, err := parseAPIKey(a.Key.Reveal()); err != nil {
 		v.addErr("api_key", err)
 	}
-	v.rate(a, before)
+	v.rate(a)
 }
 
 // rate also refuses two rates for one quota: which one holds would depend on the order.
-func (v validator) rate(a Account, before []Account) {
+func (v validator) rate(a Account) {
+	first, shared := v.quotas[a.Quota()]
+	if !shared {
+		v.quotas[a.Quota()] = a
+	}
 	if !(a.RateLimit > 0 && a.RateLimit <= maxRate) { // also true for what is no number
 		v.addf("rate_limit", "%v is out of range, use more than 0 and at most %d", a.RateLimit, maxRate)
 		return
 	}
-	for _, other := range before {
-		if other.Quota() == a.Quota() && other.RateLimit != a.RateLimit {
-			v.addf("rate_limit", "%v differs from the %v of account %s, which has the same URL and key and so the same quota: give both one rate",
-				a.RateLimit, other.RateLimit, echo(other.Name))
-			return
-		}
+	if shared && first.RateLimit != a.RateLimit {
+		v.addf("rate_limit", "%v differs from the %v of account %s, which has the same URL and key and so the same quota: give both one rate",
+			a.RateLimit, first.RateLimit, echo(first.Name))
 	}
 }
 
