@@ -12,14 +12,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-const (
-	// maxConfigFile bounds the configuration file, in bytes: a thousand endpoints are a fifth of it.
-	maxConfigFile = 1 << 20
-	// maxNodes bounds what aliases may make of it.
-	maxNodes = 100_000
-	// maxDepth is deeper than any setting stands.
-	maxDepth = 16
-)
+// maxConfigFile bounds the configuration file, in bytes: a thousand endpoints are a fifth of it.
+const maxConfigFile = 1 << 20
 
 // document is a configuration file on its way to a Config. It adds what is wrong to problems, each under the path of the
 // setting, and remembers where each path stands.
@@ -30,9 +24,8 @@ type document struct {
 	places   map[string]string
 	sections map[string]map[string]*yaml.Node
 	files    []string // that it names
-	nodes    int
-	broken   bool // nothing of it could be read
-	inline   bool // it holds a secret itself
+	broken   bool     // nothing of it could be read
+	inline   bool     // it holds a secret itself
 }
 
 // openDocument reads a file. What is no mapping of known keys is reported, and left out.
@@ -47,6 +40,9 @@ func openDocument(name string, problems *Problems) *document {
 	var root yaml.Node
 	if err := yaml.Load([]byte(text), &root, yaml.WithUniqueKeys(false)); err != nil {
 		d.unreadable(err)
+		return d
+	}
+	if !d.bounded(&root) {
 		return d
 	}
 	if len(root.Content) == 0 || blank(root.Content[0]) { // nothing but comments
@@ -66,7 +62,11 @@ func readConfigFile(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return strings.TrimPrefix(text, "\ufeff"), nil
+	text = strings.TrimPrefix(text, "\ufeff")
+	if strings.TrimSpace(text) == "" { // half-saved, or a pipe that nobody writes to: a file without settings has a comment at least
+		return "", fmt.Errorf("file %q is empty: vidbell config example prints one to begin with", name)
+	}
+	return text, nil
 }
 
 // yamlMark is where the library's own messages say they are about.
@@ -75,8 +75,11 @@ var yamlMark = regexp.MustCompile(`at (?:L\d+\.C\d+-)?L(\d+)\.C(\d+)`)
 // unreadable reports what the library says. Its text may repeat what stands in the file, and there are secrets in it, so only
 // the place and the kind of the mistake are told.
 func (d *document) unreadable(err error) {
-	d.broken = true
 	text, at := err.Error(), ""
+	if strings.Contains(text, "no documents") {
+		return // nothing but comments
+	}
+	d.broken = true
 	if match := yamlMark.FindStringSubmatch(text); match != nil {
 		at = ":" + match[1] + ":" + match[2]
 	}
@@ -88,7 +91,9 @@ func (d *document) unreadable(err error) {
 		why = "is no YAML: look for a missing comma, quote or brace; between braces, ${VARIABLE} needs quotes"
 	case strings.Contains(text, "unknown anchor"):
 		why = "is no YAML: an alias (*name) has no anchor (&name) before it"
-	case strings.Contains(text, "document"):
+	case strings.Contains(text, "incompatible"):
+		why = "begins with a %YAML line of a version that is not read: leave the line out"
+	case strings.Contains(text, "found multiple"):
 		why = "holds a second document (---): put everything in one"
 	}
 	d.problems.Add(d.name+at, why)
@@ -99,7 +104,20 @@ func (d *document) fail(path, format string, args ...any) { d.problems.Addf(path
 
 // mark remembers where a path stands.
 func (d *document) mark(path string, n *yaml.Node) {
-	d.places[path] = fmt.Sprintf("%s:%d:%d", d.name, n.Line, n.Column)
+	d.places[path] = d.place(n)
+}
+
+func (d *document) place(n *yaml.Node) string {
+	return fmt.Sprintf("%s:%d:%d", d.name, n.Line, n.Column)
+}
+
+// failAt reports a mistake of a section that is at one of its keys, which has no path of its own.
+func (d *document) failAt(n *yaml.Node, path, format string, args ...any) {
+	at := d.place(n)
+	if path != "" {
+		at += ": " + path
+	}
+	d.fail(at, format, args...)
 }
 
 func join(path, key string) string {
@@ -111,27 +129,17 @@ func join(path, key string) string {
 
 func blank(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
-// follow goes through aliases, within bounds.
-func (d *document) follow(path string, n *yaml.Node) *yaml.Node {
-	for range maxDepth {
-		d.nodes++
-		if d.nodes > maxNodes {
-			if d.nodes == maxNodes+1 {
-				d.fail(path, "makes too much of its aliases: write it out")
-			}
-			return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Line: n.Line, Column: n.Column}
-		}
-		if n.Kind != yaml.AliasNode {
-			return n
-		}
-		n = n.Alias
+// follow is what an alias stands for; how far they lead has been bounded.
+func follow(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
 	}
 	return n
 }
 
 // mapping reads the keys of a section. Unknown ones are reported and left out, and so is the second one of two.
 func (d *document) mapping(path string, n *yaml.Node, known []string) map[string]*yaml.Node {
-	n = d.follow(path, n)
+	n = follow(n)
 	if blank(n) {
 		return nil // a section of which everything is commented out
 	}
@@ -145,11 +153,11 @@ func (d *document) mapping(path string, n *yaml.Node, known []string) map[string
 		return nil
 	}
 	keys := map[string]*yaml.Node{}
-	d.collect(path, n, known, keys, 0)
+	d.collect(path, n, known, keys)
 	return keys
 }
 
-func (d *document) collect(path string, n *yaml.Node, known []string, keys map[string]*yaml.Node, depth int) {
+func (d *document) collect(path string, n *yaml.Node, known []string, keys map[string]*yaml.Node) {
 	here := map[string]int{}
 	var merged []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -158,24 +166,22 @@ func (d *document) collect(path string, n *yaml.Node, known []string, keys map[s
 			merged = append(merged, value)
 			continue
 		}
-		at := join(path, key.Value)
 		if key.Kind != yaml.ScalarNode {
-			d.mark(path, key)
-			d.fail(path, "has a key that is no word")
+			d.failAt(key, path, "has a key that is no word")
 			continue
 		}
+		if !slices.Contains(known, key.Value) {
+			d.unknown(path, key, value, known)
+			continue
+		}
+		at := join(path, key.Value)
 		if first, twice := here[key.Value]; twice {
-			d.mark(at, key)
-			d.fail(at, "stands on line %d already: leave one out", first)
+			d.failAt(key, at, "stands on line %d already: leave one out", first)
 			continue
 		}
 		here[key.Value] = key.Line
 		if _, taken := keys[key.Value]; taken {
 			continue // merged in, and said here as well
-		}
-		if !slices.Contains(known, key.Value) {
-			d.unknown(path, key, known)
-			continue
 		}
 		d.mark(at, value)
 		if blank(value) {
@@ -184,48 +190,29 @@ func (d *document) collect(path string, n *yaml.Node, known []string, keys map[s
 		keys[key.Value] = value
 	}
 	for _, value := range merged {
-		d.merge(path, value, known, keys, depth)
+		d.merge(path, value, known, keys)
 	}
 }
 
 // merge takes over the keys of <<: *name that are not said themselves.
-func (d *document) merge(path string, value *yaml.Node, known []string, keys map[string]*yaml.Node, depth int) {
-	value = d.follow(path, value)
+func (d *document) merge(path string, value *yaml.Node, known []string, keys map[string]*yaml.Node) {
+	value = follow(value)
 	if value.Kind == yaml.SequenceNode {
 		for _, one := range value.Content {
-			d.merge(path, one, known, keys, depth)
+			d.merge(path, one, known, keys)
 		}
 		return
 	}
-	if value.Kind != yaml.MappingNode || depth >= maxDepth {
-		d.mark(path, value)
-		d.fail(path, "merges (<<) what has no keys")
+	if value.Kind != yaml.MappingNode {
+		d.failAt(value, path, "merges (<<) what has no keys")
 		return
 	}
-	d.collect(path, value, known, keys, depth+1)
-}
-
-func (d *document) unknown(path string, key *yaml.Node, known []string) {
-	at := join(path, printableKey(key.Value))
-	d.mark(at, key)
-	if near := nearest(key.Value, known); near != "" {
-		d.fail(at, "unknown key, did you mean %s?", near)
-		return
-	}
-	d.fail(at, "unknown key; here can be %s", strings.Join(known, ", "))
-}
-
-// printableKey bounds what a wrong key may make of a message.
-func printableKey(key string) string {
-	if len(key) <= maxEcho && namePattern.MatchString(key) {
-		return key
-	}
-	return echo(key)
+	d.collect(path, value, known, keys)
 }
 
 // list reads the entries of a section that is a list.
 func (d *document) list(path string, n *yaml.Node) []*yaml.Node {
-	n = d.follow(path, n)
+	n = follow(n)
 	switch {
 	case blank(n):
 		return nil
@@ -241,7 +228,7 @@ var variableReference = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$`)
 
 // scalar reads one value as text, a variable in its place followed. ok is false when there is none, which has been reported.
 func (d *document) scalar(path string, n *yaml.Node) (text string, ok bool) {
-	n = d.follow(path, n)
+	n = follow(n)
 	switch {
 	case blank(n):
 		d.fail(path, "has no value: give it one, or leave it out")
@@ -270,7 +257,7 @@ func (d *document) scalar(path string, n *yaml.Node) (text string, ok bool) {
 
 // setting reads the value of a field as the text that its variable would have.
 func (d *document) setting(path string, f field, n *yaml.Node) (text string, ok bool) {
-	n = d.follow(path, n)
+	n = follow(n)
 	switch {
 	case n.Kind == yaml.MappingNode && f.Name == "VIDBELL_WEBHOOK_HEADERS":
 		return d.headers(path, n)
@@ -325,8 +312,13 @@ func (d *document) headers(path string, n *yaml.Node) (string, bool) {
 	var lines []string
 	good := true
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], d.follow(path, n.Content[i+1])
-		at := join(path, printableKey(key.Value))
+		key, value := n.Content[i], follow(n.Content[i+1])
+		if key.Kind != yaml.ScalarNode || !pathToken.MatchString(key.Value) || blank(value) {
+			d.failAt(key, path, "header %d must be a name of letters, digits and -, a colon, a space and a value", i/2+1)
+			good = false
+			continue
+		}
+		at := join(path, key.Value)
 		d.mark(at, value)
 		if value.Kind == yaml.ScalarNode && !variableReference.MatchString(value.Value) {
 			d.inline = true
@@ -338,7 +330,7 @@ func (d *document) headers(path string, n *yaml.Node) (string, bool) {
 		}
 		lines, good = append(lines, key.Value+"="+strings.ReplaceAll(text, ",", `\,`)), good && ok
 	}
-	if len(lines) == 0 {
+	if len(n.Content) == 0 {
 		d.fail(path, "is empty: leave it out")
 		return "", false
 	}

@@ -21,6 +21,18 @@ func TestPipeThatNobodyWritesToIsNoWaitForEver(t *testing.T) {
 	}
 }
 
+func TestPipeThatSaysNothingIsNoConfiguration(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("VIDBELL_CONFIG", path)
+	t.Setenv("VIDBELL_API_KEY", "k")
+	if _, err := Load(); err == nil || !strings.Contains(err.Error(), "is empty") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // As a shell does for <(command).
 func TestSecretFromAPipe(t *testing.T) {
 	r, w, err := os.Pipe()

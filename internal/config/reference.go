@@ -122,7 +122,7 @@ VIDBELL_NATS_UR: unknown variable, did you mean VIDBELL_NATS_URL?
 - Each secret may stand in a file: ` + "`" + `api_key_file` + "`" + `, ` + "`" + `secret_file` + "`" + ` and so on in the YAML file, ` + "`" + `VIDBELL_API_KEY_FILE` + "`" + ` and so on as variables. Both forms at once are an error, one trailing
   line break is cut, an empty file is an error. A secret in the YAML file itself is taken, with a warning where others may read the file.
 - Relative paths in the file begin at its folder, but ` + "`" + `data_dir` + "`" + `, which begins where vidbell is started.
-- YAML anchors, aliases and merges (` + "`" + `<<: *name` + "`" + `) work within the documented keys. One document, at most 1 MiB.
+- YAML anchors, aliases and merges (` + "`" + `<<: *name` + "`" + `) work within the documented keys. One document, at most 1 MiB, and at most 100,000 values and 8 MiB once aliases are followed.
 
 ## Keys
 `
