@@ -188,6 +188,9 @@ func endpointProblems(c *config.Config, i int, number string, err error) config.
 	parts.AddErr("", err)
 	for _, part := range parts {
 		variable, text := fieldProblem(part.Text)
+		if variable == webhookURL && !c.Endpoints[i].URL.IsSet() {
+			continue // that it has none has been said
+		}
 		if at := c.Setting(i, variable); at != variable {
 			named.Add(at, keyWords.Replace(text))
 			continue

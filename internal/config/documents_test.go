@@ -133,7 +133,7 @@ func TestTheExampleIsRightWithAndWithoutWhatIsCommentedOut(t *testing.T) {
 }
 
 func TestTheSchemaRefusesWhatTheLoaderRefuses(t *testing.T) {
-	t.Parallel()
+	t.Setenv("VIDBELL_API_KEY", "k")
 	schema := compiled(t)
 	for _, text := range []string{
 		"endpoint: []", "poll: {interval: 30}", "poll: {interval: soon}", "log: {level: loud}", "accounts: {api_key: k}", "nats: nats://a:4222",
@@ -142,6 +142,10 @@ func TestTheSchemaRefusesWhatTheLoaderRefuses(t *testing.T) {
 	} {
 		if err := schema.Validate(instance(t, text)); err == nil {
 			t.Errorf("the schema takes %s", text)
+		}
+		write(t, text)
+		if _, err := config.Load(); err == nil {
+			t.Errorf("the loader takes %s", text)
 		}
 	}
 	if err := schema.Validate(instance(t, whole)); err != nil {

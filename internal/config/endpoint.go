@@ -40,7 +40,7 @@ type Endpoint struct {
 }
 
 // Setting is the place of a setting of the endpoint with this number: what a person would have to correct. variable is the
-// one that sets it for all.
+// one that sets it for all. What nobody set is the endpoint's own to set.
 func (c *Config) Setting(number int, variable string) string {
 	e := c.Endpoints[number]
 	if e.own == nil {
@@ -53,8 +53,8 @@ func (c *Config) Setting(number int, variable string) string {
 	switch {
 	case e.own[key+fileSuffix]:
 		key += fileSuffix
-	case !e.own[key] && key != "url":
-		return variable
+	case !e.own[key] && key != "url" && c.set(variable):
+		return variable // which holds for all
 	}
 	return endpointPath(number) + "." + key
 }

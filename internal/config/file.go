@@ -124,6 +124,10 @@ func (c *Config) accounts(d *document) {
 		a.Name = d.text(path, "name", keys, DefaultAccount)
 		if a.Name == DefaultAccount {
 			c.overrideAccount(&a)
+			shown = slices.DeleteFunc(shown, func(s Setting) bool { return c.overrides(strings.TrimPrefix(s.Name, path+".")) })
+		}
+		if keys["name"] != nil {
+			c.items = append(c.items, Setting{Name: path + ".name", Value: a.Name, Origin: OriginConfig, Place: d.places[path+".name"]})
 		}
 		if !a.Key.IsSet() && keys["api_key"] == nil && keys["api_key_file"] == nil {
 			d.fail(path+".api_key", "is required: name a file that holds it with api_key_file, or write ${VARIABLE}")
@@ -153,6 +157,11 @@ func (c *Config) overrideAccount(a *Account) {
 	if c.set("VIDBELL_RATE_LIMIT") {
 		a.RateLimit = c.one.account.RateLimit
 	}
+}
+
+// overrides tells whether a variable is set in place of a key of an account.
+func (c *Config) overrides(key string) bool {
+	return slices.ContainsFunc(fieldsOf(sectionAccounts), func(f field) bool { return f.key == key && c.set(f.Name) })
 }
 
 func keysOf(fields []field) (keys []string) {
@@ -190,12 +199,14 @@ func (c *Config) sources(d *document) {
 		}
 		c.Sources = append(c.Sources, c.source(d, path, keys))
 	}
-	if len(c.Sources) > 0 && !c.set("VIDBELL_UNIQUE_ID") || d.root[sectionSources] != nil && !c.set("VIDBELL_UNIQUE_ID") {
-		return
-	}
 	account := DefaultAccount
-	if _, there := c.Account(account); !there && len(c.Accounts) == 1 {
-		account = c.Accounts[0].Name
+	_, there := c.Account(account)
+	if !there && len(c.Accounts) == 1 {
+		account, there = c.Accounts[0].Name, true
+	}
+	if !c.set("VIDBELL_UNIQUE_ID") && (d.root[sectionSources] != nil || !there) {
+		c.reshow("VIDBELL_UNIQUE_ID", "") // its default is for those who name no source, and have an account for it
+		return
 	}
 	for _, s := range c.one.sources {
 		d.places[fmt.Sprintf("%s[%d]", sectionSources, len(c.Sources))] = "VIDBELL_UNIQUE_ID"
@@ -276,7 +287,7 @@ func (c *Config) endpoints(d *document) {
 		path := endpointPath(i)
 		d.mark(path, n)
 		keys := d.mapping(path, n, append([]string{"name"}, keysOf(secretURL(fields))...))
-		if keys == nil {
+		if blank(follow(n)) {
 			d.fail(path, "has no keys: it needs a url at least")
 		}
 		e := c.endpoint(d, path, keys, fields)

@@ -297,9 +297,11 @@ var brokenFiles = map[string]struct {
 		"accounts: [{api_key: *geheim}]\n", []string{"vidbell.yaml:1:22: is no YAML: an alias (*name) has no anchor (&name) before it"},
 	},
 	"a colon without a space, which makes a secret a key": {
-		"accounts: [{api_key:geheim}]\n", []string{
+		"accounts: [{api_key:geheim}]\nendpoints: [{url:https://u:geheim@a}]\n", []string{
 			"vidbell.yaml:1:12: accounts[0].api_key: is required: name a file that holds it with api_key_file, or write ${VARIABLE}",
 			"vidbell.yaml:1:13: accounts[0].api_key: needs a colon and a space behind it, and then its value",
+			"vidbell.yaml:2:13: endpoints[0].url: is required",
+			"vidbell.yaml:2:14: endpoints[0].url: needs a colon and a space behind it, and then its value",
 		},
 	},
 	"a secret in place of a key": {
@@ -317,6 +319,11 @@ var brokenFiles = map[string]struct {
 	"a version of YAML": {
 		"%YAML 1.2\n---\nlog: {level: info}\n", []string{
 			"vidbell.yaml:1:1: begins with a %YAML line of a version that is not read: leave the line out",
+		},
+	},
+	"an endpoint that is a word": {
+		"accounts: [{api_key: k}]\nendpoints: ['https://a/geheim']\n", []string{
+			"vidbell.yaml:2:13: endpoints[0]: must have keys below it, such as name, url, url_file",
 		},
 	},
 	"a file that is a scalar": {
@@ -405,6 +412,34 @@ func TestAliasesThatStandForMoreThanMemoryHolds(t *testing.T) {
 				t.Errorf("%d problems, the first %q", len(got), got[:min(len(got), 1)])
 			}
 		})
+	}
+}
+
+func TestSeveralAccountsNeedSourcesThatNameThem(t *testing.T) {
+	write(t, "accounts: [{name: a, api_key: k}, {name: b, api_key: l}]\n")
+	c := loaded(t)
+	var found config.Problems
+	c.ValidateSources(&found)
+	if len(c.Sources) != 0 || len(found) != 1 || found[0].String() != "sources: at least one is required: there is nothing to watch" {
+		t.Errorf("%+v %q", c.Sources, found)
+	}
+}
+
+func TestWhatAVariableOverridesIsNotShownAsTheFiles(t *testing.T) {
+	write(t, "accounts: [{name: default, api_key: k, rate_limit: 3}]\nsources: [{name: a}]\n")
+	t.Setenv("VIDBELL_API_KEY", "l")
+	shown := map[string]config.Setting{}
+	for _, s := range loaded(t).Effective() {
+		shown[s.Name] = s
+	}
+	if s, there := shown["accounts[0].api_key"]; there {
+		t.Errorf("shown: %+v", s)
+	}
+	if s := shown["VIDBELL_API_KEY"]; s.Origin != config.OriginEnv {
+		t.Errorf("shown: %+v", s)
+	}
+	if shown["accounts[0].name"].Value != "default" || shown["accounts[0].rate_limit"].Value != "3" || shown["VIDBELL_UNIQUE_ID"].Value != "" {
+		t.Errorf("shown: %+v %+v %+v", shown["accounts[0].name"], shown["accounts[0].rate_limit"], shown["VIDBELL_UNIQUE_ID"])
 	}
 }
 

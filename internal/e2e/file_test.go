@@ -70,6 +70,10 @@ func TestCommandsTakeTheFileByAFlag(t *testing.T) {
 	mustEnd(t, p, p.wait(), 3, "vidbell.yaml:4:13: poll.interval", `"30" has no unit, write 30s`, "vidbell.yaml:6:44: endpoints[0].filter", "2 problems")
 	p = startIn(t, []string{"SIM_KEY=" + apiKey}, s, "--config", file)
 	mustEnd(t, p, p.wait(), 3, "vidbell.yaml:4:13: poll.interval", "2 problems")
+
+	must(t, os.WriteFile(file, []byte("accounts:\n  - {api_key: '${SIM_KEY}'}\nendpoints:\n  - {url: 'https://a.example.com', format: pagerduty}\n  - https://b.example.com\n"), 0o600))
+	p = startIn(t, []string{"SIM_KEY=" + apiKey}, s, "config", "show", "--config", file)
+	mustEnd(t, p, p.wait(), 3, "vidbell.yaml:4:5: endpoints[0].routing_key: the pagerduty format needs", "vidbell.yaml:5:5: endpoints[1]: must have keys", "2 problems")
 }
 
 func TestInitBeginsAConfiguration(t *testing.T) {
