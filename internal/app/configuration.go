@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"vidbell/internal/config"
 	"vidbell/internal/printable"
@@ -104,9 +106,22 @@ func Init(out io.Writer, dir string) error {
 	p := newPrinter(out)
 	p.line("%s  accounts, sources, endpoints; \"vidbell config example\" shows every key", filepath.Join(dir, initConfig))
 	p.line("%s   the API key goes here; a fresh signing secret is in it already", filepath.Join(dir, initEnv))
-	p.line("\nnext:  set -a; . %s; set +a\n       vidbell check --config %s\n       vidbell --config %s",
-		filepath.Join(dir, initEnv), filepath.Join(dir, initConfig), filepath.Join(dir, initConfig))
+	env, file := shellPath(filepath.Join(dir, initEnv)), shellPath(filepath.Join(dir, initConfig))
+	p.line("\nnext:  set -a; . %s; set +a\n       vidbell check --config %s\n       vidbell --config %s", env, file, file)
 	return nil
+}
+
+// shellPath is a path to copy into a shell. A dot alone looks for names without a slash elsewhere than here.
+func shellPath(path string) string {
+	if !strings.ContainsRune(path, filepath.Separator) {
+		path = "." + string(filepath.Separator) + path
+	}
+	if strings.ContainsFunc(path, func(r rune) bool {
+		return !strings.ContainsRune("/._-", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) {
+		path = "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	}
+	return path
 }
 
 // create writes a file that must not be there.
@@ -124,7 +139,7 @@ accounts:
   - api_key: ${MEMORIES_API_KEY}
 sources:
   - name: default                 # the platform's unique_id
-endpoints: []
+endpoints:
   # - name: pipeline
   #   url: https://pipeline.example.com/hooks/videos
   #   secret: ${WEBHOOK_SECRET}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -102,4 +104,49 @@ func TestInitBeginsAConfiguration(t *testing.T) {
 	if !bytes.Equal(again, env) {
 		t.Error("what was there was touched")
 	}
+}
+
+// What init prints is typed as it stands, in any POSIX shell, once the key is there and an endpoint is no comment any more.
+func TestTheAdviceOfInitWorksInAShell(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("it is advice for a POSIX shell")
+	}
+	binary, err := built()
+	must(t, err)
+	for name, args := range map[string][]string{"here": {"init"}, "in a folder that needs quotes": {"init", "it's new"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, code := run(t, settings{}, args...)
+			mustEnd(t, p, code, 0)
+			dir := filepath.Join(append([]string{p.cmd.Dir}, args[1:]...)...)
+			replaceIn(t, filepath.Join(dir, "vidbell.env"), "MEMORIES_API_KEY=", "MEMORIES_API_KEY=sk-1")
+			replaceIn(t, filepath.Join(dir, "vidbell.yaml"), "\n  # ", "\n  ")
+			_, advice, found := strings.Cut(p.stdout.String(), "next:")
+			lines := strings.Split(advice, "\n")
+			if !found || len(lines) < 3 {
+				t.Fatalf("init says %s", p.stdout.String())
+			}
+			script := lines[0] + "\n" + strings.Replace(lines[1], "vidbell check", "'"+binary+"' config show", 1)
+			sh := exec.CommandContext(t.Context(), "sh", "-euc", script)
+			sh.Dir, sh.Env = p.cmd.Dir, []string{"PATH=" + os.Getenv("PATH"), "POSIXLY_CORRECT=1"}
+			out, err := sh.CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "endpoints[0].secret") || strings.Contains(string(out), "whsec_") {
+				t.Errorf("%s\nends with %v:\n%s", script, err, out)
+			}
+		})
+	}
+}
+
+// replaceIn changes words of a file, each of which must be there.
+func replaceIn(t *testing.T, file string, oldnew ...string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	must(t, err)
+	for i := 0; i < len(oldnew); i += 2 {
+		if !strings.Contains(string(text), oldnew[i]) {
+			t.Fatalf("%q is not in %s", oldnew[i], text)
+		}
+	}
+	must(t, os.WriteFile(file, []byte(strings.NewReplacer(oldnew...).Replace(string(text))), 0o600))
 }
