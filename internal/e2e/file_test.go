@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"vidbell/internal/simulator"
@@ -104,6 +105,32 @@ func TestInitBeginsAConfiguration(t *testing.T) {
 	if !bytes.Equal(again, env) {
 		t.Error("what was there was touched")
 	}
+}
+
+// With the account in the environment, a file without settings would be a right one: that it is empty while somebody saves it must
+// take no endpoint away.
+func TestAFileThatIsEmptyWhileItIsSavedTakesNoEndpointAway(t *testing.T) {
+	t.Parallel()
+	from, one := newPlatform(t, simulator.WordsListed(), 2, 2), newReceiver(t)
+	dir := t.TempDir()
+	c := &configured{t: t, file: filepath.Join(dir, "vidbell.yaml")}
+	c.write(fmt.Sprintf("endpoints:\n  - {name: one, url: %q, secret: %q}\n", one.url(), one.secret))
+	s := settings{
+		"CONFIG": c.file, "API_KEY": apiKey, "API_URL": from.url, "UNIQUE_ID": namespace, "RATE_LIMIT": "100", "POLL_INTERVAL": "100ms",
+		"POLL_MAX_INTERVAL": "100ms", "LOG_FORMAT": "json", "NATS_LISTEN": "127.0.0.1:0", "HTTP_LISTEN": freeAddress(t),
+		"DATA_DIR": filepath.Join(dir, "data"), "WEBHOOK_SECRET": one.secret,
+	}
+	c.process = start(t, s)
+	c.mustHaveBaseline()
+	must(t, os.WriteFile(c.file, nil, 0o600))
+	c.signal(syscall.SIGHUP)
+	c.eventually("it is refused", func() bool { _, refused := c.reloads(); return refused >= 1 })
+	if applied, _ := c.reloads(); applied != 0 || !strings.Contains(c.stderr.String(), "is empty") {
+		t.Errorf("%v applied:\n%s", applied, c.stderr.tail())
+	}
+	from.finish(done)
+	c.eventually("an event at the endpoint", func() bool { return len(one.taken()) == 1 })
+	c.stop()
 }
 
 // What init prints is typed as it stands, in any POSIX shell, once the key is there and an endpoint is no comment any more.
