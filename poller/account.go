@@ -44,6 +44,7 @@ type Account struct {
 	queues  [urgencies][]*waiter
 	rate    float64   // requests a second, at present
 	last    time.Time // when the last request was let through
+	minute  minute    // the requests of the last minute
 	pause   time.Time // no request before
 	calm    time.Time // since when no throttle was seen, or the last step up
 	backoff time.Duration
@@ -150,6 +151,7 @@ func (a *Account) take(now time.Time) time.Duration {
 		return wait
 	}
 	a.last = now
+	a.minute.add(now)
 	return 0
 }
 

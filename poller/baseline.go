@@ -85,18 +85,3 @@ func (r *runner) emptyCounts(w *sweep) bool {
 	r.log.Warn("the namespace is empty; if it should not be, check its name", zap.String("unique_id", r.UniqueID))
 	return true
 }
-
-// tellProgress says now and then how far the first walk has come.
-func (r *runner) tellProgress(w *sweep) {
-	const every = 10 * time.Second
-	if r.progress.IsZero() {
-		r.progress = time.Now()
-	}
-	if time.Since(r.progress) < every {
-		return
-	}
-	r.progress = time.Now()
-	r.log.Info("walking the baseline", zap.Int("page", w.pages), zap.Int("of_pages", w.expectedPages(r.PageSize, 0)),
-		zap.Int("videos", r.state.Len()))
-	r.publishStatus(time.Time{}, nil)
-}

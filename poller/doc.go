@@ -66,6 +66,10 @@
 // something speaks against it, a total count above 0 or videos known from an earlier walk, it must last ten poll intervals.
 // Where all that was a lie, what was there long before is learnt late and is no news (package diff).
 //
+// How far that walk has come is in the [Status], once a second, and in the log every ten seconds: pages of how many, videos
+// recorded, the pace of late, the time left. After a restart the walk begins with its first page, and the videos go on from those
+// that are recorded.
+//
 // # Quota
 //
 // All requests of all sources that share an API key pass one [Account], evenly spaced at the configured rate: look-ups first,

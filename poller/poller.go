@@ -168,6 +168,7 @@ type Status struct {
 	Suspects    int                    // videos that a sweep did not show and that wait to be looked up
 	Filters     map[string]FilterState // of video_nos, status, video_no
 	NewestFirst bool
+	Baseline    *Progress // of the walk that makes the baseline; nil once it is complete
 }
 
 // Mismatch is a complete sweep that saw another number of videos than the platform counts.
@@ -220,6 +221,7 @@ func (r *runner) describe(s *Status) {
 	if r.sweep != nil {
 		s.SweepPage, s.SweepPages = r.sweep.pages, r.sweep.expectedPages(r.PageSize, r.state.Len())
 	}
+	s.Baseline = r.progressNow()
 	if r.judging != nil {
 		s.Suspects = len(r.judging.todo)
 	}

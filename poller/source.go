@@ -106,7 +106,7 @@ type runner struct {
 	suspectShare share
 	walks        int       // baseline walks that did not count
 	empty        time.Time // since when the baseline was seen empty
-	progress     time.Time // when the walk of the baseline was last told of
+	progress     progress  // of the baseline
 	order        order
 	lead         lead
 	judged       time.Time  // when the last judgement began
