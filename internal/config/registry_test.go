@@ -108,24 +108,6 @@ func logged(field zap.Field) string {
 	return out.String()
 }
 
-func TestDistance(t *testing.T) {
-	for _, tc := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0},
-		{"URL", "URL", 0},
-		{"UR", "URL", 1},
-		{"ULR", "URL", 1},
-		{"", "URL", 3},
-		{"KITTEN", "SITTING", 3},
-	} {
-		if got := distance(tc.a, tc.b); got != tc.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", tc.a, tc.b, got, tc.want)
-		}
-	}
-}
-
 // No text makes a parser panic, and what is accepted keeps its bounds.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"15s", "30", "a,b", "https://a.example/x", "nats://u:p@h:1", "127.0.0.1:8080", "10.0.0.0/8", "\xff", "DONE,,"} {

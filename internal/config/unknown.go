@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"vidbell/internal/suggest"
 )
 
 const variablePrefix = "VIDBELL_"
@@ -67,7 +69,7 @@ func serviceLink(name, value string) bool {
 func nearest(name string, known []string) string {
 	best, least := "", 0
 	for _, candidate := range known {
-		d := distance(strings.TrimPrefix(name, variablePrefix), strings.TrimPrefix(candidate, variablePrefix))
+		d := suggest.Distance(strings.TrimPrefix(name, variablePrefix), strings.TrimPrefix(candidate, variablePrefix))
 		if best == "" || d < least {
 			best, least = candidate, d
 		}
@@ -76,28 +78,4 @@ func nearest(name string, known []string) string {
 		return ""
 	}
 	return best
-}
-
-// distance is the number of single-letter slips between two words (Levenshtein), two swapped letters being one slip.
-func distance(a, b string) int {
-	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row := make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last = last, row
-	}
-	return last[len(b)]
 }
