@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"reflect"
 	"strings"
 )
@@ -18,6 +19,26 @@ const maxOrderBytes = 128 << 10
 // errNotJSON is answered with 415. A form of another site can only send what a form can hold, which JSON is not.
 var errNotJSON = errors.New("send the body as application/json")
 
+var errNoObject = &InvalidError{Field: "body", Problem: "it is not a JSON object"}
+
+// Why a body could not be read.
+var (
+	errSlowBody = errors.New("the body did not arrive in time")
+	errCutBody  = errors.New("the body did not arrive whole")
+)
+
+// unread says why a body could not be read; one that is too large says so itself.
+func unread(err error) error {
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errSlowBody
+	}
+	return errCutBody
+}
+
 // readOrder reads the JSON object of a request. No body at all is an empty object.
 func readOrder(w http.ResponseWriter, r *http.Request, into any) error {
 	if problem := newQuery(r.URL.RawQuery).problem(); problem != nil {
@@ -25,13 +46,16 @@ func readOrder(w http.ResponseWriter, r *http.Request, into any) error {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOrderBytes))
 	if err != nil {
-		return err
+		return unread(err)
 	}
 	if body = bytes.TrimSpace(body); len(body) == 0 {
 		return nil
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return errNotJSON
+	}
+	if body[0] != '{' { // null would be taken for an empty object
+		return errNoObject
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
@@ -51,11 +75,12 @@ func orderProblem(err error, into any) error {
 	name, unknown := strings.CutPrefix(err.Error(), "json: unknown field ")
 	switch {
 	case unknown:
-		return &InvalidError{Field: cut(strings.Trim(name, `"`)), Problem: unknownName("field", fieldNames(into))}
+		name = strings.Trim(name, `"`)
+		return &InvalidError{Field: cut(name), Problem: unknownName("field", name, fieldNames(into))}
 	case errors.As(err, &kind) && kind.Field != "":
 		return &InvalidError{Field: kind.Field, Problem: "it must be " + wanted(kind.Type)}
 	}
-	return &InvalidError{Field: "body", Problem: "it is not a JSON object"}
+	return errNoObject
 }
 
 func wanted(t reflect.Type) string {
@@ -89,6 +114,10 @@ func refuseOrder(w http.ResponseWriter, err error) bool {
 	switch {
 	case errors.As(err, &large):
 		Problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d KiB", maxOrderBytes>>10))
+	case errors.Is(err, errSlowBody):
+		Problem(w, http.StatusRequestTimeout, err.Error())
+	case errors.Is(err, errCutBody):
+		Problem(w, http.StatusBadRequest, err.Error())
 	case errors.Is(err, errNotJSON):
 		Problem(w, http.StatusUnsupportedMediaType, err.Error())
 	case errors.As(err, &invalid):

@@ -214,7 +214,7 @@ func TestDeliveryPagesRefuse(t *testing.T) {
 		status                 int
 		contains               string
 	}{
-		{"an unknown parameter", "GET", "/v1/deliveries?endpont=ops", nil, 400, `\"endpont\": unknown parameter, this page takes endpoint, event_id, video_no, source, type, class, since, until, cursor, limit, failed`},
+		{"an unknown parameter", "GET", "/v1/deliveries?endpont=ops", nil, 400, `\"endpont\": unknown parameter, did you mean endpoint? This page takes endpoint, event_id, video_no, source, type, class, since, until, cursor, limit, failed`},
 		{"a parameter where there is none", "GET", "/v1/endpoints?limit=5", nil, 400, `\"limit\": unknown parameter, this page takes none`},
 		{"a parameter of an order", "POST", "/v1/replay?dry_run=true", order(`{"endpoint":"ops"}`), 400, `\"dry_run\": unknown parameter`},
 		{"a long unknown parameter", "GET", "/v1/why?" + long + "=1", nil, 400, "xxx"},
@@ -231,7 +231,7 @@ func TestDeliveryPagesRefuse(t *testing.T) {
 		{"control characters", "GET", "/v1/deliveries?video_no=a%1bb", nil, 400, "video_no: it holds control characters"},
 		{"why of nothing", "GET", "/v1/why?endpoint=ops", nil, 400, "about: it is required"},
 		{"why of nowhere", "GET", "/v1/why?about=VI1", nil, 400, "endpoint: it is required"},
-		{"an unknown field", "POST", "/v1/replay", order(`{"endpoint":"ops","dryrun":true}`), 400, `\"dryrun\": unknown field, this page takes endpoint, event_ids, types, sources, since, until, filter, dead, missing, dry_run`},
+		{"an unknown field", "POST", "/v1/replay", order(`{"endpoint":"ops","dryrun":true}`), 400, `\"dryrun\": unknown field, did you mean dry_run? This page takes endpoint, event_ids, types, sources, since, until, filter, dead, missing, dry_run`},
 		{"a field of another kind", "POST", "/v1/replay", order(`{"endpoint":"ops","dead":"yes"}`), 400, "dead: it must be true or false"},
 		{"a text for a list", "POST", "/v1/replay", order(`{"endpoint":"ops","event_ids":"evt_1"}`), 400, "event_ids: it must be a list of texts"},
 		{"a number for a reason", "POST", "/v1/endpoints/ops/disable", order(`{"reason":5}`), 400, "reason: it must be a text"},
@@ -244,6 +244,7 @@ func TestDeliveryPagesRefuse(t *testing.T) {
 		{"a long reason", "POST", "/v1/endpoints/ops/disable", order(`{"reason":"` + strings.Repeat("x", 501) + `"}`), 400, "reason: it is longer than 500 bytes"},
 		{"a strange type", "POST", "/v1/endpoints/ops/test", order(`{"type":"\u0000"}`), 400, "type: it holds control characters"},
 		{"a list", "POST", "/v1/endpoints/ops/enable", order(`[]`), 400, "body: it is not a JSON object"},
+		{"null", "POST", "/v1/endpoints/ops/enable", order(`null`), 400, "body: it is not a JSON object"},
 		{"half an object", "POST", "/v1/endpoints/ops/enable", order(`{"reason"`), 400, "body: it is not a JSON object"},
 		{"two objects", "POST", "/v1/endpoints/ops/enable", order(`{}{}`), 400, "body: there is more behind the JSON object"},
 		{"a large body", "POST", "/v1/replay", order(`{"filter":"` + strings.Repeat("x", 128<<10) + `"}`), 413, "the body is larger than 128 KiB"},

@@ -4,6 +4,9 @@
 //	GET  /healthz                     the process is alive: 200 as long as it can answer, whatever NATS or the platform do
 //	GET  /readyz                      200 when every check is good, else 503; the body lists the checks
 //	GET  /metrics                     Prometheus
+//	GET  /v1/openapi.json, .yaml      this API, described for programs; docs/openapi.yaml
+//	GET  /v1/status                   the service and all its parts, and what needs attention
+//	GET  /v1/accounts                 how each key to the platform is used
 //	GET  /v1/sources                  what every source is doing, as JSON
 //	POST /v1/sources/{name}/release   believe the deletions that a source holds back
 //	GET  /v1/endpoints                how every webhook endpoint fares
@@ -16,7 +19,8 @@
 //
 // # Who may ask
 //
-// The health pages are open: probes carry no credentials, and they say nothing but names and states. The hint page is for
+// The health pages are open: probes carry no credentials, and they say nothing but names and states. So is the description of the
+// API, which is no secret. The hint page is for
 // whoever knows its address: the platform can send no header, and calls by a public name. Everything else asks for
 // "Authorization: Bearer <token>" when a token is set; the configuration demands one for any address but loopback. Where
 // none is set, a page open in a browser on the same machine must neither read nor change what is there: there is no CORS,
@@ -33,6 +37,18 @@
 // # Behaviour
 //
 // The listener is opened by [Listen], before anything else is started, so that a taken port is known early and port 0
-// can be asked for. Requests are bounded in header size, body size and time. Errors are RFC 9457 problem documents.
-// [Server.Run] ends when its context does: no new requests, those under way get a bounded time.
+// can be asked for. [Server.Run] ends when its context does: no new requests, those under way get a bounded time.
+//
+// Requests are bounded: 8 KiB of path and query (414), 16 KiB of header (431), 128 KiB of body (413), 5 s for the header, 15 s for
+// all of it (408). Every error is an RFC 9457 problem document: also those of the standard library's handlers, of a page that
+// panicked, and of a request that net/http refuses before a page sees it. A page below /v1 refuses parameters and fields that
+// it does not know, by their names; one that is given twice; and bodies of another type than application/json (415). HEAD is
+// answered where GET is. OPTIONS is not: a browser that asks whether a page of another site may do something is never told that
+// it may.
+//
+// # The description
+//
+// docs/openapi.yaml describes every page. TestEveryPageIsDescribedAndTheOtherWayRound and TestEveryAnswerIsAsDescribed hold it
+// to the handlers, and the clients of all tests here hold each exchange to it (package contract). A new page is described
+// there, and called in the tests by everything.add and good.
 package web

@@ -172,6 +172,8 @@ func refuse(w http.ResponseWriter, err error) {
 		Problem(w, http.StatusNotFound, "no source knows this video")
 	case errors.Is(err, ErrNoEvent):
 		Problem(w, http.StatusNotFound, "no such event or video in the log")
+	case errors.Is(err, ErrNothingHeld):
+		Problem(w, http.StatusConflict, "this source holds nothing back")
 	case errors.Is(err, ErrReplayFull):
 		Problem(w, http.StatusConflict, "the replay queue is full, repeat it when there is room: what was added stays and is not added twice")
 	case errors.Is(err, ErrStarting):

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -147,11 +148,14 @@ func (h *Hints) take(w http.ResponseWriter, r *http.Request) {
 
 func refuseBody(w http.ResponseWriter, err error) {
 	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		Problem(w, http.StatusRequestEntityTooLarge, "the body is larger than 64 KiB")
-		return
+	switch err = unread(err); {
+	case errors.As(err, &large):
+		Problem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d KiB", maxHintBytes>>10))
+	case errors.Is(err, errSlowBody):
+		Problem(w, http.StatusRequestTimeout, err.Error())
+	default:
+		Problem(w, http.StatusBadRequest, err.Error())
 	}
-	Problem(w, http.StatusBadRequest, "the body did not arrive whole")
 }
 
 func (h *Hints) count(r hintResult) { h.results.WithLabelValues(string(r)).Inc() }

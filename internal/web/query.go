@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"vidbell/internal/suggest"
 )
 
 // maxText bounds what a parameter or a field may hold, in bytes: names, ids and types are far shorter.
@@ -148,7 +150,7 @@ func (q *query) problem() error {
 	}
 	for _, name := range sortedNames(q.values) {
 		if !slices.Contains(q.known, name) {
-			return &InvalidError{Field: cut(name), Problem: unknownName("parameter", q.known)}
+			return &InvalidError{Field: cut(name), Problem: unknownName("parameter", name, q.known)}
 		}
 	}
 	if q.absent != "" {
@@ -166,11 +168,16 @@ func sortedNames(values url.Values) []string {
 	return names
 }
 
-func unknownName(kind string, known []string) string {
-	if len(known) == 0 {
-		return "unknown " + kind + ", this page takes none"
+// unknownName says of a name that nobody knows which was perhaps meant, and which there are.
+func unknownName(kind, name string, known []string) string {
+	takes := "this page takes none"
+	if len(known) > 0 {
+		takes = "this page takes " + strings.Join(known, ", ")
 	}
-	return "unknown " + kind + ", this page takes " + strings.Join(known, ", ")
+	if near := suggest.Nearest(name, known); near != "" {
+		return "unknown " + kind + ", did you mean " + near + "? " + strings.ToUpper(takes[:1]) + takes[1:]
+	}
+	return "unknown " + kind + ", " + takes
 }
 
 // cut quotes what somebody else wrote, bounded.

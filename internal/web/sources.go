@@ -36,6 +36,7 @@ type Source struct {
 	VideoName string `json:"video_name"` // pattern; empty: all videos
 
 	BaselineAt *time.Time `json:"baseline_at"`
+	Baseline   *Baseline  `json:"baseline"` // the walk that makes it; null once it is there
 	Videos     Videos     `json:"videos"`
 	InFlight   int        `json:"in_flight"`
 	Parse      Parse      `json:"parse"`
@@ -52,6 +53,17 @@ type Source struct {
 	Hold              *Hold          `json:"hold"`
 	Filters           *Filters       `json:"filters"`
 	NewestFirst       *bool          `json:"newest_first"`
+}
+
+// Baseline is how far the first walk through everything has come. The videos go on after a restart, the pages begin again.
+type Baseline struct {
+	StartedAt       *time.Time `json:"started_at"` // of this walk; null before its first page
+	Pages           int        `json:"pages"`
+	ExpectedPages   int        `json:"expected_pages"`    // 0: not known yet
+	Videos          int        `json:"videos"`            // recorded so far
+	ExpectedVideos  *int64     `json:"expected_videos"`   // by the platform's count
+	VideosPerSecond float64    `json:"videos_per_second"` // of late; 0: not known yet
+	SecondsLeft     *float64   `json:"seconds_left"`      // at that pace
 }
 
 // Videos is how many are known, and how many of them have each status.
@@ -117,35 +129,22 @@ type Released struct {
 
 // HandleSources adds the pages about the sources, behind the token.
 func (s *Server) HandleSources(operator Operator) {
-	s.Handle("GET /v1/sources", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		list, err := operator.Sources()
-		if err != nil {
-			refuseOperator(w, err)
-			return
+	s.Handle("GET /v1/sources", page(func(_ *http.Request, q *query) (any, error) {
+		if err := q.problem(); err != nil {
+			return nil, err
 		}
-		writeJSON(w, "application/json", http.StatusOK, SourceList{Sources: append([]Source{}, list...)})
+		list, err := operator.Sources()
+		return SourceList{Sources: append([]Source{}, list...)}, err
 	}))
 	s.Handle("POST /v1/sources/{name}/release", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := r.PathValue("name")
-		hold, err := operator.Release(name)
-		if err != nil {
-			refuseOperator(w, err)
+		var order struct{} // which takes nothing
+		if err := readOrder(w, r, &order); err != nil {
+			refuse(w, err)
 			return
 		}
+		name := r.PathValue("name")
+		hold, err := operator.Release(name)
 		// Accepted: the deletions are told by the source's next tick.
-		writeJSON(w, "application/json", http.StatusAccepted, Released{Source: name, Hold: hold})
+		answer(w, http.StatusAccepted, Released{Source: name, Hold: hold}, err)
 	}))
-}
-
-func refuseOperator(w http.ResponseWriter, err error) {
-	switch {
-	case errors.Is(err, ErrNoSource):
-		Problem(w, http.StatusNotFound, "no such source, /v1/sources lists them")
-	case errors.Is(err, ErrNothingHeld):
-		Problem(w, http.StatusConflict, "this source holds nothing back")
-	case errors.Is(err, ErrStarting):
-		Problem(w, http.StatusServiceUnavailable, "the state is not loaded yet, /readyz says what is waited for")
-	default:
-		Problem(w, http.StatusInternalServerError, "the sources cannot be asked")
-	}
 }

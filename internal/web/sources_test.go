@@ -56,13 +56,13 @@ func TestSources(t *testing.T) {
 	base, client := start(t, "hush", nil, func(s *web.Server) { s.HandleSources(o) })
 	got := ask(t, client, "GET", base+"/v1/sources", bearer("Bearer hush"))
 	want := `{"sources":[{"name":"press","account":"eu","unique_id":"press/2026","video_name":"cam_*",` +
-		`"baseline_at":"2026-11-23T22:04:05.123Z","videos":{"known":15,"processing":1,"done":2,"failed":3,"unknown":4,"deleted":5},` +
+		`"baseline_at":"2026-11-23T22:04:05.123Z","baseline":null,"videos":{"known":15,"processing":1,"done":2,"failed":3,"unknown":4,"deleted":5},` +
 		`"in_flight":5,"parse":{"means":"done","because":"UNPARSE was seen"},"last_poll_at":"2026-11-23T22:04:05.123Z",` +
 		`"next_poll_at":"2026-11-23T22:04:05.123Z","last_error":"list page 1: timeout","degraded":"timeout",` +
 		`"requests_per_second":0.5,"requests":{"head":7},"sweep":{"last_complete_at":"2026-11-23T22:04:05.123Z","under_way":true,` +
 		`"pages":3,"expected_pages":5,"suspects":2},"count_mismatch":{"seen":10,"counted":12},"hold":{"videos":40,"agreed":1,"reason":"bulk"},` +
 		`"filters":{"video_nos":"honoured","status":"ignored","video_no":"untried"},"newest_first":true},` +
-		`{"name":"new","account":"eu","unique_id":"new","video_name":"","baseline_at":null,"videos":{"known":0,"processing":0,` +
+		`{"name":"new","account":"eu","unique_id":"new","video_name":"","baseline_at":null,"baseline":null,"videos":{"known":0,"processing":0,` +
 		`"done":0,"failed":0,"unknown":0,"deleted":0},"in_flight":0,"parse":{"means":"","because":""},"last_poll_at":null,` +
 		`"next_poll_at":null,"last_error":"","degraded":"","requests_per_second":0,"requests":null,"sweep":{"last_complete_at":null,` +
 		`"under_way":false,"pages":0,"expected_pages":0,"suspects":0},"count_mismatch":null,"hold":null,"filters":null,"newest_first":null}]}`
@@ -86,7 +86,7 @@ func TestRelease(t *testing.T) {
 		{"a name that is none", "POST", "/v1/sources/%2e%2e%2f/release", nil, nil, 404, "no such source"},
 		{"too early", "POST", "/v1/sources/held/release", nil, web.ErrStarting, 503, "the state is not loaded yet"},
 		{"too early to list", "GET", "/v1/sources", nil, web.ErrStarting, 503, "the state is not loaded yet"},
-		{"what went wrong inside stays there", "GET", "/v1/sources", nil, errors.New("hush"), 500, "the sources cannot be asked"},
+		{"what went wrong inside stays there", "GET", "/v1/sources", nil, errors.New("hush"), 500, "this cannot be told"},
 		{"it takes more than to look", "GET", "/v1/sources/held/release", nil, nil, 405, "this page answers to POST"},
 		{
 			"a page of another site, in a browser of today", "POST", "/v1/sources/held/release",

@@ -30,8 +30,11 @@ const (
 	stopTimeout    = 5 * time.Second
 	scrapeTimeout  = 20 * time.Second
 	maxHeaderBytes = 16 << 10
-	maxBodyBytes   = 1 << 20
-	maxScrapes     = 4
+	maxTarget      = 8 << 10 // path and query
+	// hardHeaderBytes is where the standard library stops reading, before we see anything of the request.
+	hardHeaderBytes = 64 << 10
+	maxBodyBytes    = 1 << 20
+	maxScrapes      = 4
 )
 
 // Check is one thing that must be good before work can be done.
@@ -98,13 +101,14 @@ func New(cfg Config) (*Server, error) {
 		MaxRequestsInFlight: maxScrapes,
 		Timeout:             scrapeTimeout,
 	}))
+	s.handleDescription()
 	s.http = &http.Server{
 		Handler:           s.guard(s.mux),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
+		MaxHeaderBytes:    hardHeaderBytes,
 		ErrorLog:          zap.NewStdLog(cfg.Logger.WithOptions(zap.IncreaseLevel(zap.WarnLevel))),
 	}
 	return s, nil
@@ -134,7 +138,7 @@ func (s *Server) Addr() string { return s.cfg.Listener.Addr().String() }
 // and returns an error only when it could not go on serving.
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(s.cfg.Listener) }()
+	go func() { served <- s.http.Serve(problemListener{s.cfg.Listener}) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve HTTP on %s: %w", s.Addr(), err)
@@ -155,7 +159,9 @@ func (s *Server) Run(ctx context.Context) error {
 
 // guard holds for every request: bounded bodies, security headers, problem documents.
 func (s *Server) guard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(plain http.ResponseWriter, r *http.Request) {
+		w := &answerWriter{ResponseWriter: plain}
+		defer s.settle(w, r)
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
@@ -163,13 +169,53 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
-		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+		if tooLong(w, r) {
+			return
+		}
+		r.Body = http.MaxBytesReader(plain, r.Body, maxBodyBytes) // it closes the connection by what it is given
 		if handler, pattern := s.mux.Handler(r); pattern == "" {
 			s.refuse(w, r, handler)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// tooLong refuses what is longer than any request to us needs to be.
+func tooLong(w http.ResponseWriter, r *http.Request) bool {
+	if len(r.RequestURI) > maxTarget {
+		Problem(w, http.StatusRequestURITooLong, fmt.Sprintf("path and query are longer than %d KiB", maxTarget>>10))
+		return true
+	}
+	size := 0
+	for name, values := range r.Header {
+		for _, value := range values {
+			size += len(name) + len(value)
+		}
+	}
+	if size > maxHeaderBytes {
+		Problem(w, http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("the header is larger than %d KiB", maxHeaderBytes>>10))
+		return true
+	}
+	return false
+}
+
+// settle ends an answer: also that of a page that panicked.
+func (s *Server) settle(w *answerWriter, r *http.Request) {
+	problem := recover()
+	switch {
+	case problem == nil:
+		w.finish()
+		return
+	case problem == http.ErrAbortHandler: //nolint:errorlint // it is the very value, by its contract
+		panic(problem)
+	}
+	// The pattern, not the path: that of the hint page is secret.
+	s.cfg.Logger.Error("a page panicked", zap.String("page", r.Pattern), zap.Any("panic", problem), zap.Stack("stack"))
+	if w.begun {
+		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+	}
+	Problem(w, http.StatusInternalServerError, "this page failed, the service's log says why")
 }
 
 // refuse turns what the mux says to an unknown page, a wrong method or an unclean path into ours.

@@ -44,7 +44,7 @@ func start(t *testing.T, token string, ready func() []web.Check, add func(*web.S
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	client = &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}
+	client = &http.Client{Transport: described(t).Transport(&http.Transport{}, func(problem string) { t.Error(problem) }), Timeout: 10 * time.Second}
 	t.Cleanup(func() {
 		client.CloseIdleConnections()
 		cancel()
@@ -146,7 +146,7 @@ func TestReady(t *testing.T) {
 
 func TestToken(t *testing.T) {
 	base, client := start(t, "hush", nil, func(s *web.Server) {
-		s.Handle("GET /v1/videos", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+		s.Handle("GET /v1/extra", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	})
 	for _, tc := range []struct {
 		sentence, path, authorization string
@@ -161,8 +161,8 @@ func TestToken(t *testing.T) {
 		{"the token alone", "/metrics", "hush", 401},
 		{"the token", "/metrics", "Bearer hush", 200},
 		{"the scheme in lower case", "/metrics", "bearer hush", 200},
-		{"an added page is behind the token", "/v1/videos", "", 401},
-		{"an added page with the token", "/v1/videos", "Bearer hush", 204},
+		{"an added page is behind the token", "/v1/extra", "", 401},
+		{"an added page with the token", "/v1/extra", "Bearer hush", 204},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
 			got := ask(t, client, "GET", base+tc.path, bearer(tc.authorization))
