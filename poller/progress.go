@@ -42,7 +42,8 @@ type mark struct {
 
 func (p *progress) follow(w *sweep) {
 	if p.walk != w.number || len(p.marks) == 0 {
-		*p = progress{walk: w.number, told: w.started, shown: p.shown, marks: []mark{{at: w.started}}}
+		*p = progress{walk: w.number, told: w.started, shown: p.shown}
+		p.mark(w, time.Now())
 	}
 }
 

@@ -56,19 +56,24 @@ func printEndpoints(out io.Writer, list []web.Endpoint, now time.Time) error {
 		p.line("no endpoints: set VIDBELL_WEBHOOK_URL for the service")
 		return nil
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ENDPOINT\tFORMAT\tPENDING\tOLDEST\tIN FLIGHT\tLAST SUCCESS\tLAST FAILURE\tDEAD\tSTATE")
-	for _, e := range list {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%s\t%s\t%d\t%s\n", safe(e.Name), safe(e.Format), e.Pending+e.Queued, age(e.OldestPendingAt, now),
-			e.InFlight, ago(e.LastSuccessAt, now), failureText(e.LastFailure, now), e.DeadLetters, stateText(p, e, now))
-	}
-	if err := w.Flush(); err != nil {
+	if err := endpointTable(out, list, now); err != nil {
 		return err
 	}
 	for _, e := range list {
 		adviseEndpoint(p, e)
 	}
 	return nil
+}
+
+func endpointTable(out io.Writer, list []web.Endpoint, now time.Time) error {
+	p := newPrinter(out)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ENDPOINT\tFORMAT\tPENDING\tOLDEST\tIN FLIGHT\tLAST SUCCESS\tLAST FAILURE\tDEAD\tSTATE")
+	for _, e := range list {
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\t%s\t%s\t%d\t%s\n", safe(e.Name), safe(e.Format), e.Pending+e.Queued, age(e.OldestPendingAt, now),
+			e.InFlight, ago(e.LastSuccessAt, now), failureText(e.LastFailure, now), e.DeadLetters, stateText(p, e, now))
+	}
+	return w.Flush()
 }
 
 // adviseEndpoint says why an endpoint gets nothing, and what can be done.

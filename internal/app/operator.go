@@ -29,6 +29,7 @@ type operator struct {
 // attached is what is there once the state is loaded.
 type attached struct {
 	polling
+	accounts   []config.Account
 	configured map[string]config.Source
 	quotas     map[string]*poller.Account // by source
 }
@@ -36,7 +37,7 @@ type attached struct {
 // attach says that the state is loaded, or that the sources have changed.
 func (o *operator) attach(p polling, cfg *config.Config, sources []poller.Source) {
 	a := &attached{
-		polling: p, configured: make(map[string]config.Source, len(cfg.Sources)), quotas: make(map[string]*poller.Account, len(sources)),
+		polling: p, accounts: cfg.Accounts, configured: make(map[string]config.Source, len(cfg.Sources)), quotas: make(map[string]*poller.Account, len(sources)),
 	}
 	for _, s := range cfg.Sources {
 		a.configured[s.Name] = s
@@ -99,7 +100,7 @@ func (o *operator) Release(name string) (web.Hold, error) {
 func shown(c config.Source, s poller.Status) web.Source {
 	return web.Source{
 		Name: s.Source, Account: c.Account, UniqueID: c.UniqueID, VideoName: c.VideoName,
-		BaselineAt: moment(s.BaselineAt), Videos: counts(s), InFlight: s.InFlight,
+		BaselineAt: moment(s.BaselineAt), Baseline: shownProgress(s.Baseline), Videos: counts(s), InFlight: s.InFlight,
 		Parse:      web.Parse{Means: s.Parse, Because: s.ParseWhy},
 		LastPollAt: moment(s.LastPoll), NextPollAt: moment(s.NextPoll), LastError: s.LastError, Degraded: string(s.Degraded),
 		Requests: s.Requests,

@@ -173,6 +173,7 @@ func (s *service) serveHTTP(ctx context.Context) (<-chan error, error) {
 }
 
 func (s *service) addPages(server *web.Server) error {
+	server.HandleStatus(&overview{service: s, started: time.Now()})
 	server.HandleSources(s.operator)
 	server.HandleEndpoints(s.courier)
 	server.HandleDeliveries(s.courier)

@@ -79,9 +79,25 @@ func healthText(p printer, s web.Source) string {
 	case s.LastError != "":
 		return p.paint(yellow, "last poll failed: "+safe(shorten(s.LastError, maxErrorWidth)))
 	case s.BaselineAt == nil:
-		return p.paint(yellow, "walking for the baseline")
+		return p.paint(yellow, baselineText(s.Baseline))
 	}
 	return p.paint(green, "ok")
+}
+
+// baselineText is how far the first walk through a library has come.
+func baselineText(b *web.Baseline) string {
+	if b == nil || b.Pages == 0 {
+		return "walking for the baseline"
+	}
+	text := fmt.Sprintf("baseline: page %d", b.Pages)
+	if b.ExpectedPages > 0 {
+		text += fmt.Sprintf(" of %d", b.ExpectedPages)
+	}
+	text += fmt.Sprintf(", %d videos", b.Videos)
+	if b.SecondsLeft != nil {
+		text += ", " + human(seconds(*b.SecondsLeft)) + " left"
+	}
+	return text
 }
 
 const maxErrorWidth = 60

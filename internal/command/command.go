@@ -24,7 +24,7 @@ subjects and to webhooks. Without a command it runs the service; settings come f
 		Example: `  vidbell demo                 see it work, without a key or a server
   vidbell check                try the configuration, change nothing
   vidbell tail                 events as they come
-  vidbell sources              what the running service is doing
+  vidbell status               what the running service is doing, and what needs attention
   vidbell why ENDPOINT VIDEO   why has this not arrived?
   vidbell help env             all settings`,
 		Args:          knownCommand,
@@ -36,8 +36,8 @@ subjects and to webhooks. Without a command it runs the service; settings come f
 	configFlag(c)
 	c.SetHelpCommand(helpCommand())
 	c.AddCommand(runCommand(), demoCommand(), checkCommand(), simulateCommand(), versionCommand(),
-		tailCommand(), eventsCommand(), videosCommand(), sourcesCommand(), endpointsCommand(), deliveriesCommand(), deadLettersCommand(), replayCommand(), whyCommand(), sendTestCommand(),
-		scheduleCommand(), reloadCommand(), healthCommand(), configCommand(), initCommand(), envTopic())
+		statusCommand(), tailCommand(), eventsCommand(), videosCommand(), sourcesCommand(), endpointsCommand(), deliveriesCommand(),
+		deadLettersCommand(), replayCommand(), whyCommand(), sendTestCommand(), scheduleCommand(), reloadCommand(), healthCommand(), configCommand(), initCommand(), envTopic())
 	return c
 }
 

@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"vidbell/internal/contract"
 )
 
 // settings are the VIDBELL_* variables of a process, without that prefix. The process gets no other variable of ours: what
@@ -210,13 +212,18 @@ func (p *process) get(path string) (status int, body string) {
 	return p.ask(http.MethodGet, path, "", "")
 }
 
+// described is docs/openapi.yaml, which every answer to ask is held to.
+var described = sync.OnceValues(contract.Load)
+
 // ask sends a request under a name, or by the address when there is none, and looks for secrets in the answer.
 func (p *process) ask(method, path, host, content string) (status int, body string) {
 	p.t.Helper()
 	req, err := http.NewRequestWithContext(p.t.Context(), method, "http://"+p.settings["HTTP_LISTEN"]+path, strings.NewReader(content))
 	must(p.t, err)
 	req.Host = host
-	client := http.Client{Timeout: 5 * time.Second}
+	api, err := described()
+	must(p.t, err)
+	client := http.Client{Timeout: 5 * time.Second, Transport: api.Transport(http.DefaultTransport, func(problem string) { p.t.Error(problem) })}
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, ""

@@ -66,7 +66,9 @@ func (w *answerWriter) finish() {
 func (w *answerWriter) Flush() { _ = w.FlushError() } // one that cannot be flushed is sent later
 
 // FlushError is Flush for those who want to know that the caller is gone.
-func (w *answerWriter) FlushError() error { return http.NewResponseController(w.ResponseWriter).Flush() }
+func (w *answerWriter) FlushError() error {
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
