@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -29,7 +28,7 @@ func Reload(ctx context.Context, out io.Writer, asJSON bool) error {
 	}
 	var change web.Reloaded
 	if err := json.Unmarshal(body, &change); err != nil {
-		return failed(errors.New("the answer is none of vidbell's"))
+		return failed(service.notOurs("answers with something else"))
 	}
 	if asJSON {
 		return failed(indent(out, body))

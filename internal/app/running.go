@@ -10,9 +10,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"vidbell/internal/config"
+	"vidbell/internal/web"
 )
 
 const (
@@ -118,9 +121,16 @@ func (r *running) unreached(ctx context.Context, c call, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("what listens at %s does not answer within %s: look at its log, or set VIDBELL_HTTP_LISTEN to the address of vidbell",
 			r.address, c.timeout)
+	case strings.Contains(err.Error(), "malformed HTTP response"):
+		return r.notOurs("speaks TLS, or no HTTP")
 	}
 	return fmt.Errorf("no vidbell answers at %s: start it with vidbell run, or set VIDBELL_HTTP_LISTEN to the address it listens on: %w",
 		r.address, err)
+}
+
+// notOurs says that somebody else is at the address.
+func (r *running) notOurs(how string) error {
+	return fmt.Errorf("what listens at %s %s, and is no vidbell: set VIDBELL_HTTP_LISTEN to the address that vidbell itself listens on", r.address, how)
 }
 
 // fetch asks for something and reads the answer; it returns the answer as it came too.
@@ -133,7 +143,7 @@ func fetch[T any](ctx context.Context, r *running, c call) (answer T, body []byt
 		return answer, nil, r.refused(status, body)
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return answer, nil, fmt.Errorf("the answer from %s is none of vidbell's: %w", r.address, err)
+		return answer, nil, r.notOurs("answers with something else")
 	}
 	return answer, body, nil
 }
@@ -148,8 +158,14 @@ func (r *running) refused(status int, body []byte) error {
 		Detail string `json:"detail"`
 	}
 	if json.Unmarshal(body, &problem) != nil || problem.Detail == "" {
-		return fmt.Errorf("what answers at %s with status %d is no vidbell: set VIDBELL_HTTP_LISTEN to the address it listens on",
-			r.address, status)
+		if strings.Contains(string(body), "HTTPS server") {
+			return r.notOurs("speaks TLS")
+		}
+		return r.notOurs("answers with status " + strconv.Itoa(status))
+	}
+	if status == http.StatusNotFound && problem.Detail == web.NoSuchPage {
+		return fmt.Errorf("the service at %s has no such page: it is older than this command, or does not offer this: compare its version at http://%s/healthz with vidbell version",
+			r.address, r.address)
 	}
 	err := fmt.Errorf("the service at %s refuses: %s", r.address, safeLines(problem.Detail))
 	switch status {

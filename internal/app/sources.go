@@ -3,7 +3,6 @@ package app
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,18 +33,8 @@ func Sources(ctx context.Context, out io.Writer, asJSON bool) error {
 
 // sources asks for the list, and returns it as it came too.
 func (r *running) sources(ctx context.Context) (body []byte, list []web.Source, err error) {
-	status, body, err := r.ask(ctx, http.MethodGet, "/v1/sources")
-	if err != nil {
-		return nil, nil, err
-	}
-	if status != http.StatusOK {
-		return nil, nil, r.refused(status, body)
-	}
-	var answer web.SourceList
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, nil, fmt.Errorf("the answer from %s is no list of sources: %w", r.address, err)
-	}
-	return body, answer.Sources, nil
+	answer, body, err := fetch[web.SourceList](ctx, r, call{method: http.MethodGet, path: "/v1/sources"})
+	return body, answer.Sources, err
 }
 
 func printSources(out io.Writer, list []web.Source, now time.Time) error {
@@ -122,6 +111,7 @@ func until(at *time.Time, now time.Time) string {
 // ReleaseOptions are what the release command is given.
 type ReleaseOptions struct {
 	Name     string
+	JSON     bool      // print one document
 	Yes      bool      // do not ask
 	Terminal bool      // In is one: there is a person to ask
 	In       io.Reader // where the answer comes from
@@ -145,12 +135,12 @@ func ReleaseSource(ctx context.Context, out, ask io.Writer, o ReleaseOptions) er
 	if err := confirm(ctx, ask, o, hold); err != nil {
 		return failed(err)
 	}
-	status, body, err := service.ask(ctx, http.MethodPost, "/v1/sources/"+url.PathEscape(o.Name)+"/release")
+	_, body, err := fetch[web.Released](ctx, service, call{method: http.MethodPost, path: "/v1/sources/" + url.PathEscape(o.Name) + "/release"})
 	if err != nil {
 		return failed(err)
 	}
-	if status != http.StatusAccepted {
-		return failed(service.refused(status, body))
+	if o.JSON {
+		return failed(indent(out, body))
 	}
 	_, err = fmt.Fprintf(out, "released: %s of source %s, to be announced now\n", plural(hold.Videos, "change"), o.Name)
 	return failed(err)

@@ -342,9 +342,9 @@ func TestServiceThatCannotBeAsked(t *testing.T) {
 			ExitFailed,
 			"refuses: the state is not loaded yet, /readyz says what is waited for",
 		},
-		{"something else is there", []string{"VIDBELL_HTTP_LISTEN=" + other(404, "404 page not found")}, ExitFailed, "with status 404 is no vidbell"},
-		{"it leads elsewhere", []string{"VIDBELL_HTTP_LISTEN=" + other(302, "")}, ExitFailed, "with status 302 is no vidbell"},
-		{"it answers with something else", []string{"VIDBELL_HTTP_LISTEN=" + other(200, "<html>")}, ExitFailed, "is no list of sources"},
+		{"something else is there", []string{"VIDBELL_HTTP_LISTEN=" + other(404, "404 page not found")}, ExitFailed, "with status 404, and is no vidbell"},
+		{"it leads elsewhere", []string{"VIDBELL_HTTP_LISTEN=" + other(302, "")}, ExitFailed, "with status 302, and is no vidbell"},
+		{"it answers with something else", []string{"VIDBELL_HTTP_LISTEN=" + other(200, "<html>")}, ExitFailed, "answers with something else, and is no vidbell"},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
 			setEnv(t, tc.env...)

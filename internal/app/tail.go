@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -156,6 +157,9 @@ func (t *tail) listen(ctx context.Context, opened func()) error {
 			return fmt.Errorf("%w: %w", errUnready, t.service.refused(resp.StatusCode, body))
 		}
 		return t.service.refused(resp.StatusCode, body)
+	}
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "text/event-stream" {
+		return t.service.notOurs("answers with something else")
 	}
 	t.met = true
 	opened()

@@ -8,10 +8,12 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"vidbell/internal/app"
 	"vidbell/internal/config"
+	"vidbell/internal/suggest"
 )
 
 // Root returns the command tree. What it prints besides errors goes to the outputs set on it.
@@ -33,6 +35,8 @@ subjects and to webhooks. Without a command it runs the service; settings come f
 		RunE:          func(c *cobra.Command, _ []string) error { return app.Run(c.Context()) },
 	}
 	c.SetFlagErrorFunc(flagError)
+	// No argument is a file, but where a command says so.
+	c.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	configFlag(c)
 	c.SetHelpCommand(helpCommand())
 	c.AddCommand(runCommand(), demoCommand(), checkCommand(), simulateCommand(), versionCommand(),
@@ -71,17 +75,21 @@ func helpCommand() *cobra.Command {
 
 // flagError points to the help of the command, and to a flag that was perhaps meant.
 func flagError(c *cobra.Command, err error) error {
-	return fmt.Errorf("%w; %q lists the flags", err, strings.TrimSpace(c.CommandPath()+" --help"))
+	meant := ";"
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
+		if near := suggest.Nearest(unknown.GetSpecifiedName(), flagNames(c)); near != "" {
+			meant = ", did you mean --" + near + "?"
+		}
+	}
+	return fmt.Errorf("%w%s %q lists the flags", err, meant, strings.TrimSpace(c.CommandPath()+" --help"))
 }
 
-// complete has a flag completed.
-func complete(c *cobra.Command, flag string, words func() []string) {
-	err := c.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return words(), cobra.ShellCompDirectiveNoFileComp
-	})
-	if err != nil {
-		panic(err) // no such flag: the next test that runs any command shows it
-	}
+// flagNames are the long names of a command's flags.
+func flagNames(c *cobra.Command) (names []string) {
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	c.InheritedFlags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return names
 }
 
 // envTopic is a help topic: "vidbell help env".

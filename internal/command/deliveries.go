@@ -15,8 +15,8 @@ func deliveriesCommand() *cobra.Command {
 	var o app.ListOptions
 	c := &cobra.Command{
 		Use: "deliveries", Short: "List the attempts that were made to deliver, the newest last", Args: cobra.NoArgs,
-		Long: `Asks the running service for its delivery log: every request to an endpoint, what came back, and what follows. All conditions
-that are given must hold.`,
+		Long: `Asks the running service for its delivery log: every request to an endpoint, what came back, and what follows. All
+conditions that are given must hold.`,
 		Example: `  vidbell deliveries --failed --since 2h
   vidbell deliveries --video VI606404158946574336
   vidbell deliveries --endpoint ops --follow`,
@@ -46,6 +46,7 @@ func listFlags(c *cobra.Command, o *app.ListOptions) {
 	complete(c, "endpoint", app.ConfiguredEndpoints)
 	complete(c, "type", app.EventTypes)
 	complete(c, "class", app.FailureClasses)
+	complete(c, "source", app.ConfiguredSources)
 }
 
 func deadLettersCommand() *cobra.Command {
@@ -68,12 +69,12 @@ func replayCommand() *cobra.Command {
 	var o app.ReplayOptions
 	c := &cobra.Command{
 		Use: "replay", Short: "Deliver events once more, under the same ids", Args: cobra.NoArgs,
-		Long: `Has the running service deliver events of its log to an endpoint once more: the same ids, the same bytes, paced, and after
-what is new. All conditions that are given must hold, and one is needed. It says how many, and asks; without a terminal it
-needs --yes. A replay goes on after a restart, and one that is asked for twice adds nothing twice.`,
-		Example: `  vidbell replay --dead --dry-run                     how many dead letters are there?
-  vidbell replay --endpoint ops --missing --since 24h what a new endpoint did not get
-  vidbell replay --endpoint ops --event evt_...       one event`,
+		Long: `Has the running service deliver events of its log to an endpoint once more: the same ids, the same bytes, paced, and
+after what is new. All conditions that are given must hold, and one is needed. It says how many, and asks; without a
+terminal it needs --yes. A replay goes on after a restart, and one that is asked for twice adds nothing twice.`,
+		Example: `  vidbell replay --dead --dry-run                       how many dead letters are there?
+  vidbell replay --endpoint ops --missing --since 24h   what a new endpoint did not get
+  vidbell replay --endpoint ops --event evt_...         one event`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.Terminal, o.In = term.IsTerminal(int(os.Stdin.Fd())), c.InOrStdin()
 			return app.Replay(c.Context(), c.OutOrStdout(), c.ErrOrStderr(), o)
@@ -94,6 +95,7 @@ needs --yes. A replay goes on after a restart, and one that is asked for twice a
 	f.BoolVar(&o.JSON, "json", false, "print one JSON document")
 	complete(c, "endpoint", app.ConfiguredEndpoints)
 	complete(c, "type", app.EventTypes)
+	complete(c, "source", app.ConfiguredSources)
 	return c
 }
 
@@ -101,8 +103,8 @@ func whyCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use: "why ENDPOINT EVENT-OR-VIDEO", Short: "Say why something has not arrived, or when it did",
-		Long: `Asks the running service what became of an event, or of every event of a video, at an endpoint: whether the endpoint wants
-it, when it was stored, tried and taken, what it waits for, or why it was given up.`,
+		Long: `Asks the running service what became of an event, or of every event of a video, at an endpoint: whether the endpoint
+wants it, when it was stored, tried and taken, what it waits for, or why it was given up.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return errors.New(`name an endpoint ("vidbell endpoints" lists them) and an event id or the number of a video`)

@@ -12,8 +12,8 @@ func tailCommand() *cobra.Command {
 	var o app.TailOptions
 	c := &cobra.Command{
 		Use: "tail", Short: "Show events as they come", Args: cobra.NoArgs,
-		Long: `Follows the running service's events until Ctrl-C. All conditions that are given must hold. When the service goes, it is waited
-for, and what happened meanwhile is shown when it is back: nothing is missed.`,
+		Long: `Follows the running service's events until Ctrl-C. All conditions that are given must hold. When the service goes, it
+is waited for, and what happened meanwhile is shown when it is back: nothing is missed.`,
 		Example: `  vidbell tail
   vidbell tail --type failed,stalled,source.*
   vidbell tail --since 1h --json | jq .data.video_no`,
@@ -42,8 +42,8 @@ func eventsCommand() *cobra.Command {
 	var o app.EventOptions
 	c := &cobra.Command{
 		Use: "events", Short: "List stored events, the newest last; show one", Args: knownCommand,
-		Long: `Asks the running service for the events in its log. All conditions that are given must hold. "vidbell tail" shows those to
-come.`,
+		Long: `Asks the running service for the events in its log. All conditions that are given must hold. "vidbell tail" shows
+those to come.`,
 		Example: `  vidbell events --type failed --since 24h
   vidbell events --video VI606404158946574336
   vidbell events show evt_...`,
@@ -72,8 +72,8 @@ func videosCommand() *cobra.Command {
 	var o app.VideoOptions
 	c := &cobra.Command{
 		Use: "videos", Short: "List the videos that are known; show one and its history", Args: knownCommand,
-		Long: `Asks the running service for what it knows of videos now: status, the platform's own word, how many events were made. All
-conditions that are given must hold.`,
+		Long: `Asks the running service for what it knows of videos now: status, the platform's own word, how many events were made.
+All conditions that are given must hold.`,
 		Example: `  vidbell videos --status processing
   vidbell videos --name intake --changed-since 1h
   vidbell videos show VI606404158946574336`,

@@ -25,7 +25,8 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "demo", Short: "Show it all at work, without a key or a server", Args: cobra.NoArgs,
 		Long: `Runs a simulated platform, vidbell with its embedded NATS, and a webhook receiver in one process, and shows each event
-as it arrives on NATS and at the webhook. Everything is on loopback, in a temporary directory that is removed at the end.`,
+as it arrives on NATS and at the webhook. Everything is on loopback, in a temporary directory that is removed at the
+end.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGHUP) // the terminal was closed
 			defer stop()
@@ -42,8 +43,8 @@ func checkCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use: "check", Short: "Try the configuration: platform, engine and endpoints; changes nothing", Args: cobra.NoArgs,
-		Long: `Reads the configuration as the service would, then asks the platform for one page of each source, reaches the engine, and
-connects to each endpoint without sending anything. Exit codes: 0 all well, 3 configuration, 4 platform, 5 engine,
+		Long: `Reads the configuration as the service would, then asks the platform for one page of each source, reaches the engine,
+and connects to each endpoint without sending anything. Exit codes: 0 all well, 3 configuration, 4 platform, 5 engine,
 6 endpoint.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return app.Check(c.Context(), c.OutOrStdout(), asJSON)
@@ -77,6 +78,8 @@ play faults; see the package documentation of internal/simulator.`,
 	f.Float64Var(&o.FailRatio, "fail", 0.1, "share of videos that fail, 0 to 1")
 	f.Float64Var(&o.Quota, "quota", 5, "requests a second before it throttles, 0 for no limit")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of everything random")
+	complete(c, "form", fixed("v1.2", "2026", "mixed"))
+	complete(c, "words", fixed("listed", "plain", "legacy", "code"))
 	return c
 }
 

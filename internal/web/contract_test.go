@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -302,6 +303,41 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 	unseen := slices.DeleteFunc(c.Unseen(), func(answer string) bool { return answer == "GET /metrics 503" })
 	if len(unseen) > 0 {
 		t.Errorf("described, but never given:\n%s", strings.Join(unseen, "\n"))
+	}
+}
+
+// Whoever copies a line of the guide gets an answer.
+func TestTheGuidesExamplesWork(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "api.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, client, _ := startAll(t)
+	data, target := regexp.MustCompile(`-d '([^']*)'`), regexp.MustCompile(`http://127\.0\.0\.1:8080(/[^' \n]*)`)
+	examples := 0
+	for line := range strings.Lines(string(text)) {
+		at := target.FindStringSubmatch(line)
+		if !strings.HasPrefix(line, "$ curl") || at == nil {
+			continue
+		}
+		examples++
+		method, edit := http.MethodGet, func(*http.Request) {}
+		if sent := data.FindStringSubmatch(line); sent != nil {
+			method, edit = http.MethodPost, order(sent[1])
+		} else if strings.Contains(line, "-X POST") {
+			method = http.MethodPost
+		}
+		if got := ask(t, client, method, base+at[1], edit); got.status != 200 {
+			t.Errorf("%s: %d %s", strings.TrimSpace(line), got.status, got.body)
+		}
+	}
+	if examples < 10 {
+		t.Errorf("%d examples", examples)
+	}
+	for _, page := range regexp.MustCompile("`(GET|POST) (/[^`]*)`").FindAllStringSubmatch(string(text), -1) {
+		if route := page[1] + " " + page[2]; !slices.Contains(described(t).Routes(), route) {
+			t.Errorf("the guide has a page %s", route)
+		}
 	}
 }
 

@@ -230,7 +230,10 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, handler http.Han
 	}
 }
 
-func notFound(w http.ResponseWriter) { Problem(w, http.StatusNotFound, "no such page, / lists them") }
+// NoSuchPage is the detail of what is said to an address that no page has: a command tells an older service by it.
+const NoSuchPage = "no such page, / lists them"
+
+func notFound(w http.ResponseWriter) { Problem(w, http.StatusNotFound, NoSuchPage) }
 
 func notAllowed(w http.ResponseWriter, allowed string) {
 	w.Header().Set("Allow", allowed)
