@@ -69,7 +69,10 @@ func Load() (*Contract, error) {
 	if err := c.compiler.AddResource(resource, root); err != nil {
 		return nil, err
 	}
-	return c, c.readPaths()
+	if err := c.readPaths(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // strict has objects hold nothing but what is described.

@@ -56,7 +56,7 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		{"a header is missing", "GET", "/v1/deliveries", "", canned{401, problem, failure, nil}, "no header WWW-Authenticate"},
 		{"other sites are let in", "GET", "/v1/none", "", canned{200, plain, "{}", http.Header{"Access-Control-Allow-Origin": {"*"}}}, "scripts of other sites"},
 		{"a method that is not described", "PUT", "/v1/deliveries", "", canned{200, plain, none, nil}, "this method is not described"},
-		{"an unknown parameter is taken", "GET", "/v1/deliveries?soruce=x", "", canned{200, plain, none, nil}, "unknown parameter soruce"},
+		{"an unknown parameter is taken", "GET", "/v1/deliveries?sourec=x", "", canned{200, plain, none, nil}, "unknown parameter sourec"},
 		{"a parameter is taken twice", "GET", "/v1/deliveries?type=a&type=b", "", canned{200, plain, none, nil}, "parameter type twice"},
 		{"a parameter out of range is taken", "GET", "/v1/deliveries?limit=501", "", canned{200, plain, none, nil}, "parameter limit"},
 		{"a word for a number is taken", "GET", "/v1/deliveries?limit=all", "", canned{200, plain, none, nil}, "parameter limit"},

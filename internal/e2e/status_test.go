@@ -39,9 +39,11 @@ func TestStatusOfARunningService(t *testing.T) {
 	mustContain(t, o.command(exitCheck, "status", "--check"), "needs attention:", "vidbell endpoints enable "+o.endpoint)
 
 	// The same parts over HTTP, each answer as docs/openapi.yaml has it; and the binary has no page that is not in there.
-	for _, path := range []string{"/v1/status", "/v1/accounts", "/v1/sources", "/v1/endpoints", "/v1/deliveries", "/v1/dead-letters", "/v1/events",
-		"/v1/videos", "/v1/openapi.json", "/v1/openapi.yaml", "/v1/why?endpoint=" + o.endpoint + "&about=VI1", "/v1/deliveries?soruce=x"} {
-		if status, body := o.get(path); status != http.StatusOK && !strings.Contains(path, "VI1") && !strings.Contains(path, "soruce") {
+	for _, path := range []string{
+		"/v1/status", "/v1/accounts", "/v1/sources", "/v1/endpoints", "/v1/deliveries", "/v1/dead-letters", "/v1/events", "/v1/videos",
+		"/v1/openapi.json", "/v1/openapi.yaml", "/v1/why?endpoint=" + o.endpoint + "&about=VI1", "/v1/deliveries?sourec=x",
+	} {
+		if status, body := o.get(path); status != http.StatusOK && !strings.Contains(path, "VI1") && !strings.Contains(path, "sourec") {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}

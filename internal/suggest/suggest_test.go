@@ -9,7 +9,7 @@ import (
 func TestNearest(t *testing.T) {
 	known := []string{"endpoint", "event_id", "source", "since", "type", "limit"}
 	for word, want := range map[string]string{
-		"soruce": "source", "sorce": "source", "typ": "type", "endpoints": "endpoint", "eventid": "event_id", "Source": "source",
+		"sourec": "source", "sorce": "source", "typ": "type", "endpoints": "endpoint", "eventid": "event_id", "Source": "source",
 		"x": "", "": "", "cursor": "", "page": "",
 	} {
 		if got := suggest.Nearest(word, known); got != want {

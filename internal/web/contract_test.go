@@ -258,7 +258,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 			send(open, route, []int{421}, func(r *http.Request) { r.Host = "evil.example" })
 		}
 		if api && !strings.Contains(route, "/hints/") {
-			send(open, route, []int{400}, func(r *http.Request) { r.URL.RawQuery = "soruce=press" })
+			send(open, route, []int{400}, func(r *http.Request) { r.URL.RawQuery = "sourec=press" })
 		}
 		if post {
 			send(open, route, []int{403}, func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") })

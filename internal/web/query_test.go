@@ -12,7 +12,7 @@ import (
 func FuzzQuery(f *testing.F) {
 	for _, seed := range []string{
 		"", "endpoint=ops&limit=5", "limit=501", "since=2026-11-23T22:04:05Z&until=2026-11-22T22:04:05Z", "a;b", "%zz", "type=a&type=b",
-		"cursor=18446744073709551616", "failed=TRUE", "video_no=%00", "\xff=\xff", "soruce=x", "=", "&&", "limit=+5", "class=" + strings.Repeat("x", 300),
+		"cursor=18446744073709551616", "failed=TRUE", "video_no=%00", "\xff=\xff", "sourec=x", "=", "&&", "limit=+5", "class=" + strings.Repeat("x", 300),
 	} {
 		f.Add(seed)
 	}

@@ -21,7 +21,7 @@ import (
 )
 
 // speak writes raw bytes to the server and reads one answer.
-func speak(t *testing.T, base, request string) *http.Response {
+func speak(t *testing.T, base, request string) answer {
 	t.Helper()
 	var d net.Dialer
 	conn, err := d.DialContext(t.Context(), "tcp", strings.TrimPrefix(base, "http://"))
@@ -34,33 +34,33 @@ func speak(t *testing.T, base, request string) *http.Response {
 	return readAnswer(t, conn)
 }
 
-func readAnswer(t *testing.T, conn net.Conn) *http.Response {
+func readAnswer(t *testing.T, conn net.Conn) answer {
 	t.Helper()
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { resp.Body.Close() })
-	return resp
-}
-
-// mustBeAProblem reads a whole problem document.
-func mustBeAProblem(t *testing.T, resp *http.Response, status int, detail string) {
-	t.Helper()
+	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return answer{resp.StatusCode, resp.Header, string(text)}
+}
+
+// mustBeAProblem looks for a whole problem document.
+func mustBeAProblem(t *testing.T, got answer, status int, detail string) {
+	t.Helper()
 	var p struct {
 		Title, Detail string
 		Status        int
 	}
-	if err := json.Unmarshal(text, &p); err != nil {
-		t.Fatalf("%d %q: %v", resp.StatusCode, text, err)
+	if err := json.Unmarshal([]byte(got.body), &p); err != nil {
+		t.Fatalf("%d %q: %v", got.status, got.body, err)
 	}
-	if resp.StatusCode != status || p.Status != status || p.Title != http.StatusText(status) || !strings.Contains(p.Detail, detail) ||
-		resp.Header.Get("Content-Type") != "application/problem+json" {
-		t.Errorf("%d %s %s", resp.StatusCode, resp.Header.Get("Content-Type"), text)
+	if got.status != status || p.Status != status || p.Title != http.StatusText(status) || !strings.Contains(p.Detail, detail) ||
+		got.header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("%d %s %s", got.status, got.header.Get("Content-Type"), got.body)
 	}
 }
 
@@ -114,7 +114,7 @@ func TestPanics(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	for _, path := range []string{"/v1/late", "/v1/abort"} {
-		req, err := http.NewRequestWithContext(t.Context(), "GET", base+path, http.NoBody)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+path, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -314,8 +314,8 @@ func TestUnknownParametersAreRefused(t *testing.T) {
 			continue
 		}
 		path = strings.ReplaceAll(path, "{name}", "ops")
-		got := ask(t, client, method, base+path+"?soruce=press", func(r *http.Request) { r.Header.Set("Content-Type", "application/json") })
-		if got.status != 400 || !strings.Contains(got.body, `\"soruce\": unknown parameter`) {
+		got := ask(t, client, method, base+path+"?sourec=press", func(r *http.Request) { r.Header.Set("Content-Type", "application/json") })
+		if got.status != 400 || !strings.Contains(got.body, `\"sourec\": unknown parameter`) {
 			t.Errorf("%s: %d %s", route, got.status, got.body)
 		}
 		if method == http.MethodPost {
@@ -325,7 +325,7 @@ func TestUnknownParametersAreRefused(t *testing.T) {
 			}
 		}
 	}
-	got := ask(t, client, "GET", base+"/v1/deliveries?soruce=press", nil)
+	got := ask(t, client, "GET", base+"/v1/deliveries?sourec=press", nil)
 	if !strings.Contains(got.body, "did you mean source? This page takes endpoint,") {
 		t.Errorf("no word of what is right: %s", got.body)
 	}

@@ -203,11 +203,11 @@ func tooLong(w http.ResponseWriter, r *http.Request) bool {
 // settle ends an answer: also that of a page that panicked.
 func (s *Server) settle(w *answerWriter, r *http.Request) {
 	problem := recover()
-	switch {
-	case problem == nil:
+	switch problem {
+	case nil:
 		w.finish()
 		return
-	case problem == http.ErrAbortHandler: //nolint:errorlint // it is the very value, by its contract
+	case http.ErrAbortHandler: // the very value, by its contract
 		panic(problem)
 	}
 	// The pattern, not the path: that of the hint page is secret.
