@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"go.uber.org/zap"
 
 	"vidbell/diff"
 	"vidbell/internal/web"
+	"vidbell/notify/event"
 	"vidbell/notify/history"
 	"vidbell/poller"
 )
@@ -57,9 +61,12 @@ func (a *archive) read(what string, do func(*history.Reader) error) error {
 }
 
 func filterOf(f web.EventFilter) (history.Filter, error) {
-	filter := history.Filter{Types: f.Types, Source: f.Source, VideoNo: f.VideoNo}
+	filter := history.Filter{Types: f.Types, Source: f.Source, VideoNo: f.VideoNo, Status: f.Status}
 	if wrong := filter.Check(); wrong != "" {
 		return filter, &web.InvalidError{Field: "type", Problem: fmt.Sprintf("%.66q matches no event type: use one, such as video.done, or a glob, such as source.*", wrong)}
+	}
+	if f.Status != "" && !slices.Contains(event.Statuses(), f.Status) {
+		return filter, &web.InvalidError{Field: "status", Problem: "use " + strings.Join(event.Statuses(), ", ")}
 	}
 	return filter, nil
 }
@@ -85,6 +92,9 @@ func (a *archive) Events(ctx context.Context, f web.EventFilter) (list web.Event
 	if err != nil {
 		return list, &web.InvalidError{Field: "cursor", Problem: "write next_cursor of the page before, as it was"}
 	}
+	if f.ID != "" {
+		return a.byID(ctx, f.ID, history.Query{Filter: filter, Since: f.Since, Until: f.Until})
+	}
 	err = a.read("list events", func(r *history.Reader) error {
 		events, next, more, err := r.List(ctx, history.Query{Filter: filter, Since: f.Since, Until: f.Until, Before: before, Limit: f.Limit})
 		list.Events = shownEvents(events)
@@ -93,6 +103,24 @@ func (a *archive) Events(ctx context.Context, f web.EventFilter) (list web.Event
 		}
 		return err
 	})
+	return list, err
+}
+
+// byID lists the event of an id, if the other conditions hold for it.
+func (a *archive) byID(ctx context.Context, id string, q history.Query) (list web.EventList, err error) {
+	if !history.Looks(id) {
+		return list, nil
+	}
+	err = a.read("list events", func(r *history.Reader) error {
+		e, err := r.Find(ctx, id)
+		if err == nil && q.Passes(e) {
+			list.Events = shownEvents([]history.Event{e})
+		}
+		return err
+	})
+	if errors.Is(err, web.ErrNoEvent) {
+		err = nil
+	}
 	return list, err
 }
 
@@ -109,13 +137,13 @@ func shownEvent(e history.Event) web.StoredEvent {
 }
 
 // Event returns one by its id.
-func (a *archive) Event(ctx context.Context, id string) (shown web.StoredEvent, err error) {
+func (a *archive) Event(ctx context.Context, id string) (shown web.OneEvent, err error) {
 	if !history.Looks(id) {
 		return shown, web.ErrNoEvent
 	}
 	err = a.read("read event", func(r *history.Reader) error {
 		e, err := r.Find(ctx, id)
-		shown = shownEvent(e)
+		shown = web.OneEvent{StoredEvent: shownEvent(e), Deliveries: "/v1/deliveries?event_id=" + url.QueryEscape(id)}
 		return err
 	})
 	return shown, err
@@ -136,7 +164,8 @@ func (a *archive) Follow(ctx context.Context, f web.EventFilter, to web.Subscrib
 			Event: func(e history.Event, at history.Position) error {
 				return to.Event(web.StreamedEvent{Place: at.String(), Type: e.Type, Body: e.Body})
 			},
-			Gap: func(g history.Gap) error { return to.Gap(web.Gap{Reason: g.Reason, OldestAt: moment(g.Oldest)}) },
+			Gap:   func(g history.Gap) error { return to.Gap(web.Gap{Reason: g.Reason, OldestAt: moment(g.Oldest)}) },
+			Place: func(at history.Position) error { return to.Place(at.String()) },
 		})
 	})
 }

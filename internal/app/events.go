@@ -20,6 +20,7 @@ import (
 // EventOptions are what the events command is given.
 type EventOptions struct {
 	Type, Source, Video string
+	Status              string
 	Since, Until        string // in the words of people, see parseWhen
 	Limit               int
 	JSON                bool
@@ -29,6 +30,9 @@ func (o EventOptions) query(now time.Time) (url.Values, error) {
 	q, err := ListOptions{Video: o.Video, Source: o.Source, Since: o.Since, Until: o.Until, Limit: o.Limit}.query(now)
 	if err == nil && o.Type != "" {
 		q.Set("type", eventTypesOf(o.Type))
+	}
+	if err == nil && o.Status != "" {
+		q.Set("status", o.Status)
 	}
 	return q, err
 }
@@ -67,7 +71,7 @@ func ShowEvent(ctx context.Context, out io.Writer, id string, asJSON bool) error
 	if err != nil {
 		return failed(err)
 	}
-	e, body, err := fetch[web.StoredEvent](ctx, service, call{method: http.MethodGet, path: "/v1/events/" + url.PathEscape(id), timeout: slowAsk})
+	e, body, err := fetch[web.OneEvent](ctx, service, call{method: http.MethodGet, path: "/v1/events/" + url.PathEscape(id), timeout: slowAsk})
 	if err != nil {
 		return failed(err)
 	}

@@ -53,7 +53,7 @@ type tail struct {
 	query   url.Values
 	print   func(body []byte) error
 	info    printer
-	last    string // id of the last event
+	last    string // the last id: of an event, or of the beginning
 	met     bool   // the service has answered once
 }
 
@@ -188,9 +188,12 @@ func (t *tail) read(body io.Reader, heard func()) error {
 			data = bytes.Clone(value)
 		case "":
 			if data != nil {
-				if err := t.take(id, kind, data); err != nil {
+				if err := t.take(kind, data); err != nil {
 					return err
 				}
+			}
+			if id != "" { // without an event too: where the stream begins
+				t.last = id
 			}
 			id, kind, data = "", "", nil
 		}
@@ -201,7 +204,7 @@ func (t *tail) read(body io.Reader, heard func()) error {
 	return errEnded
 }
 
-func (t *tail) take(id, kind string, data []byte) error {
+func (t *tail) take(kind string, data []byte) error {
 	if kind == "vidbell.gap" {
 		var gap web.Gap
 		if json.Unmarshal(data, &gap) == nil {
@@ -212,7 +215,6 @@ func (t *tail) take(id, kind string, data []byte) error {
 	if err := t.print(data); err != nil {
 		return fmt.Errorf("%w: %w", errPrinting, err)
 	}
-	t.last = id
 	return nil
 }
 

@@ -51,6 +51,8 @@ those to come.`,
 	}
 	f := c.Flags()
 	eventFlags(c, &o.Type, &o.Source, &o.Video)
+	f.StringVar(&o.Status, "status", "", "only those that tell of a video in this status: processing, done, failed, unknown or deleted")
+	complete(c, "status", app.Statuses)
 	f.StringVar(&o.Since, "since", "", "stored from then on: 2h30m ago, 2026-11-23, \"2026-11-23 14:05\", or RFC 3339")
 	f.StringVar(&o.Until, "until", "", "stored before then")
 	f.IntVar(&o.Limit, "limit", 50, "how many at most, the newest")

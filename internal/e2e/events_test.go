@@ -23,11 +23,12 @@ type reader struct {
 	t   *testing.T
 	url string
 
-	mu    sync.Mutex
-	last  string
-	ids   []string // of the events themselves, as they came
-	types []string
-	opens int
+	mu     sync.Mutex
+	last   string
+	placed bool     // it has an id, of an event or of the beginning
+	ids    []string // of the events themselves, as they came
+	types  []string
+	opens  int
 }
 
 func newReader(ctx context.Context, t *testing.T, address, query string) *reader {
@@ -95,6 +96,11 @@ func (r *reader) read(ctx context.Context) {
 }
 
 func (r *reader) take(id, kind, data string) {
+	if id != "" && data == "" && kind == "" { // as browsers do: it is remembered, and no event
+		r.mu.Lock()
+		r.last, r.placed = id, true
+		r.mu.Unlock()
+	}
 	if data == "" {
 		return
 	}
@@ -111,6 +117,12 @@ func (r *reader) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.ids)
+}
+
+func (r *reader) hasPlace() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.placed
 }
 
 func (r *reader) opened() int {
@@ -171,6 +183,39 @@ func TestAnEventStreamGoesOnOverKills(t *testing.T) {
 	if took := time.Since(begun); took > 4*time.Second {
 		t.Errorf("the stop took %s: streams hold it", took)
 	}
+}
+
+// A client that has not had one event yet is as exact as any other: the stream tells it at once where it begins.
+func TestNothingIsMissedBeforeTheFirstEventOfAStream(t *testing.T) {
+	t.Parallel()
+	from := newPlatform(t, simulator.WordsListed(), 3, 4)
+	s := local(t, from)
+	p := start(t, s)
+	p.mustHaveBaseline()
+	tail := start(t, s, "tail")
+	p.eventually("a stream", func() bool { return p.metric("vidbell_event_streams") == 1 })
+	stream := newReader(t.Context(), t, s["HTTP_LISTEN"], "")
+	p.eventually("two streams that have begun", func() bool { return stream.hasPlace() && p.metric("vidbell_event_streams") == 2 })
+	p.kill()
+	<-p.exited
+	tail.eventually("a word about it", func() bool { return strings.Contains(tail.stderr.String(), "the service is away, waiting for it") })
+	from.finish(done)
+	// Somebody else is quicker than both to see it stored, so that they come when it is in the past.
+	p = start(t, s.with("HTTP_LISTEN", freeAddress(t)))
+	p.eventually("the event in the log", func() bool {
+		list := struct{ Events []json.RawMessage }{}
+		status, body := p.get("/v1/events")
+		return status == http.StatusOK && json.Unmarshal([]byte(body), &list) == nil && len(list.Events) == 1
+	})
+	p.stop()
+	p = start(t, s)
+	p.eventually("the event in the stream", func() bool { return stream.count() == 1 })
+	tail.eventually("the event on the terminal", func() bool { return strings.Count(tail.stdout.String(), "DONE") == 1 })
+	tail.signal(syscall.SIGINT)
+	if code := tail.wait(); code != 0 {
+		t.Errorf("tail ends with %d", code)
+	}
+	p.stop()
 }
 
 func TestTailFollowsOverARestart(t *testing.T) {

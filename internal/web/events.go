@@ -3,9 +3,7 @@ package web
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,7 +17,7 @@ type EventReader interface {
 	// Events returns events, the newest first.
 	Events(ctx context.Context, f EventFilter) (EventList, error)
 	// Event returns one by its id.
-	Event(ctx context.Context, id string) (StoredEvent, error)
+	Event(ctx context.Context, id string) (OneEvent, error)
 	// Follow hands over events as they come, until ctx ends or the subscriber returns an error.
 	Follow(ctx context.Context, f EventFilter, to Subscriber) error
 }
@@ -32,6 +30,8 @@ type EventFilter struct {
 	Since   time.Time // stored at or after
 	Until   time.Time // stored before
 	Place   string    // where the page before ended, or the id of the last event of a stream
+	Status  string    // that the event tells of a video; of a list only
+	ID      string    // of the event; of a list only
 	Limit   int
 }
 
@@ -39,6 +39,7 @@ type EventFilter struct {
 type Subscriber struct {
 	Event func(e StreamedEvent) error
 	Gap   func(g Gap) error
+	Place func(place string) error // where it begins, before any event
 }
 
 // StreamedEvent is one event of a stream.
@@ -68,6 +69,13 @@ type StoredEvent struct {
 	Event    json.RawMessage `json:"event"` // as subscribers get it
 }
 
+// OneEvent is the body of GET /v1/events/{id}.
+type OneEvent struct {
+	StoredEvent
+
+	Deliveries string `json:"deliveries"` // the page that shows what was made of it at the endpoints
+}
+
 // HandleEvents adds the pages about events, behind the token.
 func (s *Server) HandleEvents(reader EventReader, registerer prometheus.Registerer) {
 	open := promauto.With(registerer).NewGauge(prometheus.GaugeOpts{
@@ -76,6 +84,7 @@ func (s *Server) HandleEvents(reader EventReader, registerer prometheus.Register
 	s.Handle("GET /v1/events", page(func(r *http.Request, q *query) (any, error) {
 		f := q.events()
 		f.Until, f.Place, f.Limit = q.moment("until"), q.text("cursor"), q.count("limit", usualPage, maxPage)
+		f.Status, f.ID = q.text("status"), q.text("id")
 		if err := ordered(f.Since, f.Until); err != nil && q.err == nil {
 			q.err = err
 		}
@@ -101,160 +110,11 @@ func (s *Server) HandleEvents(reader EventReader, registerer prometheus.Register
 
 // events are the conditions that a list and a stream of events share.
 func (q *query) events() EventFilter {
-	f := EventFilter{Source: q.text("source"), VideoNo: q.text("video_no"), Since: q.moment("since")}
+	f := EventFilter{Source: q.text("source"), VideoNo: q.text("video_no"), Since: q.momentOrAgo("since")}
 	for kind := range strings.SplitSeq(q.text("type"), ",") {
 		if kind = strings.TrimSpace(kind); kind != "" {
 			f.Types = append(f.Types, kind)
 		}
 	}
 	return f
-}
-
-const (
-	// maxStreams is how many clients may follow at once. Each is a reader of the engine and a connection.
-	maxStreams = 64
-	// heartbeatEvery keeps proxies from taking a quiet stream for a dead one, and finds a client that is gone.
-	heartbeatEvery = 15 * time.Second
-	// takeTimeout is how long a client may take to take what it is sent.
-	takeTimeout = 30 * time.Second
-	// reconnectMillis is how long a client waits before it comes back.
-	reconnectMillis = 2000
-	// streamsRetry is for whoever finds no place, in seconds.
-	streamsRetry = "10"
-)
-
-// eventStream serves events as server-sent events, the form of the WHATWG HTML standard.
-type eventStream struct {
-	server *Server
-	reader EventReader
-	open   prometheus.Gauge
-	places chan struct{}
-}
-
-// ServeHTTP sends events until the client goes or the server stops.
-func (s *eventStream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q := newQuery(r.URL.RawQuery)
-	f := q.events()
-	f.Place = q.text("last_event_id")
-	if last := r.Header.Get("Last-Event-ID"); last != "" { // of a client that comes back: its address is still that of the beginning
-		f.Place = last
-	}
-	if err := q.problem(); err != nil {
-		refuse(w, err)
-		return
-	}
-	select {
-	case s.places <- struct{}{}:
-		defer func() { <-s.places }()
-	default:
-		w.Header().Set("Retry-After", streamsRetry)
-		Problem(w, http.StatusServiceUnavailable, fmt.Sprintf("%d streams are open, which is as many as there may be", maxStreams))
-		return
-	}
-	s.open.Inc()
-	defer s.open.Dec()
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(s.server.stopping, cancel)()
-	o := &sseWriter{w: w, control: http.NewResponseController(w), started: false}
-	_ = o.control.SetReadDeadline(time.Time{}) // the server's bound is for requests; a connection that cannot be told keeps it
-	beats := time.NewTicker(heartbeatEvery)
-	defer beats.Stop()
-	lines, done := make(chan message), make(chan error, 1)
-	put := func(m message) error {
-		select {
-		case lines <- m:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	go func() {
-		done <- s.reader.Follow(ctx, f, Subscriber{
-			Event: func(e StreamedEvent) error { return put(message{id: e.Place, kind: e.Type, data: e.Body}) },
-			Gap: func(g Gap) error {
-				data, err := json.Marshal(g)
-				if err != nil {
-					return err
-				}
-				return put(message{kind: "vidbell.gap", data: data})
-			},
-		})
-	}()
-	o.loop(beats.C, lines, done, cancel)
-}
-
-// message is one event of a stream, in the sense of the standard.
-type message struct {
-	id, kind string
-	data     []byte
-}
-
-// sseWriter writes a stream. Before the first byte an error is still a problem document.
-type sseWriter struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	started bool
-}
-
-// startWait is how long a stream may be silent before its headers go out: until then a wrong request is answered as such.
-const startWait = 300 * time.Millisecond
-
-func (o *sseWriter) loop(beats <-chan time.Time, lines <-chan message, done <-chan error, stop func()) {
-	start := time.NewTimer(startWait)
-	defer start.Stop()
-	for {
-		var err error
-		select {
-		case err := <-done:
-			switch {
-			case o.started:
-			case err != nil:
-				refuse(o.w, err)
-			default:
-				Problem(o.w, http.StatusServiceUnavailable, "the service is being stopped")
-			}
-			return
-		case <-start.C:
-			err = o.write("") // the headers
-		case m := <-lines:
-			err = o.send(m)
-		case <-beats:
-			err = o.write(": still here\n\n")
-		}
-		if err != nil { // the client is gone, or takes nothing
-			stop()
-			<-done //nolint:errcheck // of what we ended
-			return
-		}
-	}
-}
-
-func (o *sseWriter) send(m message) error {
-	var b strings.Builder
-	if m.id != "" {
-		b.WriteString("id: " + m.id + "\n")
-	}
-	b.WriteString("event: " + m.kind + "\ndata: ")
-	b.Write(m.data)
-	b.WriteString("\n\n")
-	return o.write(b.String())
-}
-
-func (o *sseWriter) write(text string) error {
-	if err := o.control.SetWriteDeadline(time.Now().Add(takeTimeout)); err != nil {
-		return err
-	}
-	if !o.started {
-		o.started = true
-		h := o.w.Header()
-		h.Set("Content-Type", "text/event-stream")
-		h.Set("X-Accel-Buffering", "no") // a proxy that gathers answers would gather this one for ever
-		o.w.WriteHeader(http.StatusOK)
-		text = "retry: " + strconv.Itoa(reconnectMillis) + "\n\n" + text
-	}
-	if _, err := o.w.Write([]byte(text)); err != nil {
-		return err
-	}
-	return o.control.Flush()
 }

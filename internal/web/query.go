@@ -95,6 +95,19 @@ func (q *query) moment(name string) time.Time {
 	return at
 }
 
+// momentOrAgo is moment, or how long ago.
+func (q *query) momentOrAgo(name string) time.Time {
+	text := q.text(name)
+	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+		return time.Now().Add(-ago)
+	}
+	at, err := parseMoment(name, text)
+	if err != nil {
+		q.wrong(name, "write a time of RFC 3339, such as 2026-11-23T22:04:05Z, or how long ago, such as 2h30m")
+	}
+	return at
+}
+
 // parseMoment reads a time; empty is the zero time.
 func parseMoment(name, text string) (time.Time, error) {
 	if text == "" {

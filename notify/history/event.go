@@ -19,6 +19,7 @@ type Event struct {
 	Type     string
 	Source   string // of a video or source; empty for endpoint.* events
 	VideoNo  string // empty for events about no video
+	Status   string // of the video, as the event tells it; empty for others
 	Body     []byte // as it was stored
 	ops      bool
 }
@@ -28,6 +29,7 @@ type Filter struct {
 	Types   []string // event types or globs
 	Source  string
 	VideoNo string
+	Status  string // that the event tells of a video
 }
 
 // Check returns the first glob that matches no type, "" when all do.
@@ -46,49 +48,63 @@ func matches(glob, kind string) bool {
 }
 
 func (f Filter) wants(kind string) bool {
-	return len(f.Types) == 0 || slices.ContainsFunc(f.Types, func(glob string) bool { return matches(glob, kind) })
+	if len(f.Types) > 0 && !slices.ContainsFunc(f.Types, func(glob string) bool { return matches(glob, kind) }) {
+		return false
+	}
+	switch f.Status {
+	case "":
+		return true
+	case event.StatusDone, event.StatusFailed, event.StatusDeleted:
+		return kind == "video."+f.Status
+	}
+	return kind == event.TypeProcessing || kind == event.TypeStalled
 }
 
 func (f Filter) passes(e Event) bool {
-	return f.wants(e.Type) && (f.Source == "" || f.Source == e.Source) && (f.VideoNo == "" || f.VideoNo == e.VideoNo)
+	return f.wants(e.Type) && (f.Source == "" || f.Source == e.Source) && (f.VideoNo == "" || f.VideoNo == e.VideoNo) &&
+		(f.Status == "" || f.Status == e.Status)
 }
 
-// videos is the narrowest subject that has all events about videos that pass, "" when none can.
-func (f Filter) videos(names notify.Names) string {
-	var kinds []string
-	for _, kind := range event.VideoTypes() {
-		if f.wants(kind) {
-			kinds = append(kinds, kind)
-		}
-	}
+// videos are the narrowest subjects that have all events about videos that pass; none when no such event can.
+func (f Filter) videos(names notify.Names) []string {
+	kinds := chosen(event.VideoTypes(), f.wants)
 	about := event.Filter{Source: f.Source, VideoNo: f.VideoNo}
-	switch len(kinds) {
-	case 0:
-		return ""
-	case 1:
-		about.Type = kinds[0]
+	if len(kinds) == len(event.VideoTypes()) {
+		return []string{event.Names(names).Videos(about)}
 	}
-	return event.Names(names).Videos(about)
+	return subjects(kinds, func(kind string) string {
+		about.Type = kind
+		return event.Names(names).Videos(about)
+	})
 }
 
-// ops is the same for events about sources and endpoints. They are asked for by their types, or come with no filter at all.
-func (f Filter) ops(names notify.Names) string {
-	if f.VideoNo != "" || len(f.Types) == 0 && f.Source != "" {
-		return ""
+// ops are the same for events about sources and endpoints. They are asked for by their types, or come with no filter at all.
+func (f Filter) ops(names notify.Names) []string {
+	if f.VideoNo != "" || f.Status != "" || len(f.Types) == 0 && f.Source != "" {
+		return nil
 	}
-	var kinds []string
-	for _, kind := range event.OpsTypes() {
-		if f.wants(kind) {
-			kinds = append(kinds, kind)
+	kinds := chosen(event.OpsTypes(), f.wants)
+	if len(kinds) == len(event.OpsTypes()) {
+		return []string{names.OpsAll()}
+	}
+	return subjects(kinds, event.Names(names).Ops)
+}
+
+func chosen(kinds []string, wanted func(string) bool) (list []string) {
+	for _, kind := range kinds {
+		if wanted(kind) {
+			list = append(list, kind)
 		}
 	}
-	switch len(kinds) {
-	case 0:
-		return ""
-	case 1:
-		return event.Names(names).Ops(kinds[0])
+	return list
+}
+
+func subjects(kinds []string, subject func(string) string) []string {
+	list := make([]string, len(kinds))
+	for i, kind := range kinds {
+		list[i] = subject(kind)
 	}
-	return names.OpsAll()
+	return list
 }
 
 // read makes an event of what is stored. ok is false for what vidbell did not write.
@@ -108,12 +124,13 @@ func read(names notify.Names, m stored) (e Event, ok bool) {
 		Data struct {
 			Source  string `json:"source"`
 			VideoNo string `json:"video_no"`
+			Status  string `json:"status"`
 		} `json:"data"`
 	}
 	if json.Unmarshal(m.body, &about) != nil {
 		return Event{}, false
 	}
-	e.Source, e.VideoNo = about.Data.Source, about.Data.VideoNo
+	e.Source, e.VideoNo, e.Status = about.Data.Source, about.Data.VideoNo, about.Data.Status
 	return e, true
 }
 

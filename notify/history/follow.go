@@ -3,19 +3,8 @@ package history
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
-
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-)
-
-const (
-	// ahead is how many messages are read ahead of a follower.
-	ahead = 64
-	// retryEvery is the pause before a stream that cannot be read is tried again.
-	retryEvery = time.Second
 )
 
 // Start says where a follower begins.
@@ -43,6 +32,8 @@ type Follower struct {
 	Event func(Event, Position) error
 	// Gap is given a gap, before the event that follows it.
 	Gap func(Gap) error
+	// Place is given the place where it begins, before any event: who is cut off until the first one comes goes on from there.
+	Place func(Position) error
 }
 
 // errAnew means that a stream was lost, and another one is in its place.
@@ -52,7 +43,7 @@ var errAnew = errors.New("the stream began anew")
 // returns. It reads no faster than the follower takes, and waits for an engine that is away.
 func (r *Reader) Follow(ctx context.Context, from Start, f Filter, to Follower) error {
 	for {
-		at, gap, err := r.begin(ctx, from)
+		at, gap, err := r.begin(ctx, from, f)
 		if err != nil {
 			return err
 		}
@@ -60,6 +51,9 @@ func (r *Reader) Follow(ctx context.Context, from Start, f Filter, to Follower) 
 			if err := to.Gap(*gap); err != nil {
 				return err
 			}
+		}
+		if err := to.Place(at); err != nil {
+			return err
 		}
 		err = r.follow(ctx, at, f, to)
 		if !errors.Is(err, errAnew) {
@@ -75,12 +69,12 @@ func (r *Reader) follow(ctx context.Context, at Position, f Filter, to Follower)
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer cancel()
-	for _, s := range []struct {
-		stream, subject string
-		after           uint64
-	}{{r.names.Stream(), f.videos(r.names), at.Videos}, {r.names.OpsStream(), f.ops(r.names), at.Ops}} {
-		if s.subject != "" {
-			readers.Go(func() { r.pump(ctx, s.stream, s.subject, s.after, events, anew) })
+	for _, p := range []*pump{
+		{reader: r, stream: r.names.Stream(), subjects: f.videos(r.names), after: at.Videos},
+		{reader: r, stream: r.names.OpsStream(), subjects: f.ops(r.names), after: at.Ops},
+	} {
+		if len(p.subjects) > 0 {
+			readers.Go(func() { p.run(ctx, events, anew) })
 		}
 	}
 	for {
@@ -98,127 +92,5 @@ func (r *Reader) follow(ctx context.Context, at Position, f Filter, to Follower)
 				return err
 			}
 		}
-	}
-}
-
-// begin turns a start into a place in the log that is there, and says whether that loses something.
-func (r *Reader) begin(ctx context.Context, from Start) (Position, *Gap, error) {
-	at := Position{Mark: r.mark()}
-	videos, err := r.edges(ctx, r.names.Stream(), from.Since)
-	if err != nil {
-		return at, nil, err
-	}
-	ops, err := r.edges(ctx, r.names.OpsStream(), from.Since)
-	if err != nil {
-		return at, nil, err
-	}
-	given := from.After
-	switch {
-	case given == Position{}:
-		at.Videos, at.Ops = videos.begin, ops.begin
-	case given.Mark != at.Mark, given.Videos > videos.last, given.Ops > ops.last:
-		return at, &Gap{Reason: GapReplaced, Oldest: videos.at}, nil
-	default:
-		at.Videos, at.Ops = given.Videos, given.Ops
-		if given.Videos+1 < videos.first {
-			return at, &Gap{Reason: GapExpired, Oldest: videos.at}, nil
-		}
-	}
-	return at, nil, nil
-}
-
-// edges are where a stream begins and ends.
-type edges struct {
-	first, last uint64
-	begin       uint64    // what is behind it was stored since a time; the last for no time
-	at          time.Time // when the first was stored
-}
-
-func (r *Reader) edges(ctx context.Context, name string, since time.Time) (edges, error) {
-	stream, err := r.js.Stream(ctx, name)
-	if err != nil {
-		return edges{}, fmt.Errorf("open stream %s: %w", name, err)
-	}
-	state := stream.CachedInfo().State
-	e := edges{first: state.FirstSeq, last: state.LastSeq, begin: state.LastSeq, at: state.FirstTime}
-	if since.IsZero() || state.Msgs == 0 || since.After(state.LastTime) {
-		return e, nil
-	}
-	// The engine finds a time by bisection, which a reader is made for.
-	consumer, err := r.js.CreateConsumer(ctx, name, jetstream.ConsumerConfig{
-		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since, HeadersOnly: true,
-		InactiveThreshold: scanQuiet, MemoryStorage: true, Replicas: 1,
-	})
-	if err != nil {
-		return edges{}, fmt.Errorf("read stream %s: %w", name, err)
-	}
-	defer func() { _ = r.js.DeleteConsumer(context.WithoutCancel(ctx), name, consumer.CachedInfo().Name) }() // else it ages out
-	e.begin = consumer.CachedInfo().Delivered.Stream
-	return e, nil
-}
-
-// pump reads a stream from a sequence on, and goes on from where it was after whatever goes wrong: an engine that is away is
-// waited for.
-func (r *Reader) pump(ctx context.Context, stream, subject string, after uint64, out chan<- Event, anew chan<- struct{}) {
-	var born time.Time // of the stream
-	for {
-		if err := r.drain(ctx, stream, subject, &after, &born, out); errors.Is(err, errAnew) {
-			anew <- struct{}{}
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(retryEvery):
-		}
-	}
-}
-
-// drain returns when the reader breaks, with after at what was handed over last.
-func (r *Reader) drain(ctx context.Context, stream, subject string, after *uint64, born *time.Time, out chan<- Event) error {
-	s, err := r.js.Stream(ctx, stream)
-	if err != nil {
-		return err
-	}
-	switch info := s.CachedInfo(); {
-	case info.State.LastSeq < *after, !born.IsZero() && !born.Equal(info.Created):
-		return errAnew
-	default:
-		*born = info.Created
-	}
-	consumer, err := r.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: *after + 1,
-		InactiveThreshold: scanQuiet, MaxResetAttempts: 1, // then it is looked at whether the stream is still the same
-	})
-	if err != nil {
-		return err
-	}
-	msgs, err := consumer.Messages(jetstream.PullMaxMessages(ahead))
-	if err != nil {
-		return err
-	}
-	defer msgs.Stop()
-	stop := context.AfterFunc(ctx, msgs.Stop)
-	defer stop()
-	for {
-		msg, err := msgs.Next()
-		if err != nil {
-			return err
-		}
-		meta, err := msg.Metadata()
-		if err != nil || meta.Sequence.Stream <= *after {
-			return errors.Join(err, nats.ErrInvalidMsg) // begin again, which finds out
-		}
-		e, ok := read(r.names, stored{
-			seq: meta.Sequence.Stream, subject: msg.Subject(), header: msg.Headers(), at: meta.Timestamp, body: msg.Data(),
-		})
-		if ok {
-			select {
-			case out <- e:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		*after = meta.Sequence.Stream
 	}
 }

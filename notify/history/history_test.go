@@ -199,6 +199,7 @@ type follower struct {
 	events []history.Event
 	places []history.Position
 	gaps   []history.Gap
+	begun  history.Position // the place that it is told of before any event
 }
 
 func (s *shelf) follow(from history.Start, filter history.Filter) *follower {
@@ -223,6 +224,12 @@ func (s *shelf) follow(from history.Start, filter history.Filter) *follower {
 				f.gaps = append(f.gaps, g)
 				return nil
 			},
+			Place: func(at history.Position) error {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.begun = at
+				return nil
+			},
 		})
 		close(f.done)
 	}()
@@ -239,8 +246,29 @@ func (f *follower) wait(n int) {
 		if have >= n {
 			return
 		}
+		select {
+		case err := <-f.done:
+			f.t.Fatalf("it ended: %v", err)
+		default:
+		}
 		if time.Now().After(end) {
 			f.t.Fatalf("%d events, want %d", have, n)
+		}
+	}
+}
+
+// waitPlace waits until the follower knows where it stands.
+func (f *follower) waitPlace() {
+	f.t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		f.mu.Lock()
+		have := f.begun
+		f.mu.Unlock()
+		if have != (history.Position{}) {
+			return
+		}
+		if time.Now().After(end) {
+			f.t.Fatal("no place")
 		}
 	}
 }
@@ -291,7 +319,7 @@ func TestAFollowerGoesOnExactlyWhereItWas(t *testing.T) {
 	only := s.follow(history.Start{Since: time.Now().Add(-time.Hour)}, history.Filter{Types: []string{"source.degraded"}})
 	only.wait(11)
 	fresh := s.follow(history.Start{}, history.Filter{VideoNo: "VI99"})
-	time.Sleep(50 * time.Millisecond) // it begins with what comes from now on
+	fresh.waitPlace() // it begins with what comes from now on
 	s.finish("one", "VI98", "VI99")
 	fresh.wait(2)
 	if got := fresh.told(); !slices.Equal(got, []string{"video.processing one VI99", "video.done one VI99"}) {
@@ -331,23 +359,118 @@ func TestAFollowerIsToldOfAnotherLog(t *testing.T) {
 	}
 }
 
+// Old events go from the front of the log; its birth mark, and what else is no event, stay there.
 func TestAFollowerIsToldWhatIsGoneBecauseOfItsAge(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, t.TempDir())
 	s.finish("one", "VI1", "VI2", "VI3")
+	s.report("one")
+	s.report("two")
 	f := s.follow(history.Start{Since: time.Now().Add(-time.Hour)}, history.Filter{})
-	f.wait(6)
-	place, last := f.places[0], f.events[5].Seq
+	f.wait(8)
+	whole, places := slices.Clone(f.events), slices.Clone(f.places)
 	f.stop()
-	stream, err := s.engine.JetStream.Stream(t.Context(), "VIDEOS")
+	videos, err := s.engine.JetStream.Stream(t.Context(), "VIDEOS")
 	must(t, err)
-	for seq := uint64(1); seq < last; seq++ {
-		_ = stream.DeleteMsg(t.Context(), seq)
+	ops, err := s.engine.JetStream.Stream(t.Context(), "VIDBELL_OPS")
+	must(t, err)
+	// fromPlace is how many gaps a follower is told of that comes back to the place behind so many events.
+	fromPlace := func(sentence string, at history.Position, filter history.Filter, gaps, events int) {
+		t.Helper()
+		again := s.follow(history.Start{After: at}, filter)
+		defer again.stop()
+		again.wait(events)
+		if len(again.gaps) != gaps {
+			t.Errorf("%s: gaps %+v, want %d", sentence, again.gaps, gaps)
+		}
+		if gaps > 0 && (again.gaps[0].Reason != history.GapExpired || again.gaps[0].Oldest.IsZero()) {
+			t.Errorf("%s: gap %+v", sentence, again.gaps[0])
+		}
 	}
-	again := s.follow(history.Start{After: place}, history.Filter{})
-	again.wait(1)
-	if len(again.gaps) != 1 || again.gaps[0].Reason != history.GapExpired || again.gaps[0].Oldest.IsZero() {
+	all, onlyVideos := history.Filter{}, history.Filter{Types: []string{"video.*"}}
+	var ofVideos []int // places in the list
+	for i, e := range whole {
+		if strings.HasPrefix(e.Type, "video.") {
+			ofVideos = append(ofVideos, i)
+		}
+	}
+	at := func(n int) history.Position { return places[ofVideos[n]] }
+	if info, err := videos.Info(t.Context()); err != nil || info.State.FirstSeq >= whole[ofVideos[0]].Seq {
+		t.Fatalf("the log begins with an event: %v", err)
+	}
+	fromPlace("nothing is gone", at(0), onlyVideos, 0, 5)
+	must(t, videos.DeleteMsg(t.Context(), whole[ofVideos[0]].Seq))
+	fromPlace("only what was read is gone", at(0), onlyVideos, 0, 5)
+	must(t, videos.DeleteMsg(t.Context(), whole[ofVideos[1]].Seq))
+	fromPlace("one was not read", at(0), onlyVideos, 1, 4)
+	fromPlace("all that is gone was read", at(1), onlyVideos, 0, 4)
+	must(t, videos.DeleteMsg(t.Context(), whole[ofVideos[2]].Seq))
+	fromPlace("the next was not read", at(1), onlyVideos, 1, 3)
+	told := s.follow(history.Start{After: at(0)}, onlyVideos)
+	told.waitPlace()
+	told.stop()
+	fromPlace("it was told before", told.begun, onlyVideos, 0, 3)
+	fromPlace("others are gone than are asked for", at(0), history.Filter{Types: []string{"source.*"}}, 0, 0)
+	for _, e := range whole {
+		if e.Type == "source.degraded" {
+			must(t, ops.DeleteMsg(t.Context(), e.Seq))
+		}
+	}
+	newest := places[len(places)-1]
+	fromPlace("all was read, and much of it is gone", newest, all, 0, 0)
+	s.report("three")
+	newest.Ops, newest.OpsCheck = 1, ""
+	fromPlace("events of sources are gone", newest, history.Filter{Types: []string{"source.*"}}, 1, 1)
+}
+
+// A backup that was put back, or a server that forgot its last minutes, goes on under the same mark: what is stored from then on
+// has the numbers of what was lost.
+func TestAPlaceIsNotTakenForOneInAPastThatWasPutBack(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, t.TempDir())
+	s.finish("one", "VI1", "VI2")
+	f := s.follow(history.Start{Since: time.Now().Add(-time.Hour)}, history.Filter{})
+	f.wait(4)
+	place := f.places[3]
+	f.stop()
+	other := newShelf(t, t.TempDir())
+	other.finish("one", "VO1", "VO2", "VO3") // the same sequences hold other events
+	place.Mark = other.log.Mark()
+	again := other.follow(history.Start{After: place}, history.Filter{})
+	again.wait(6)
+	if len(again.gaps) != 1 || again.gaps[0].Reason != history.GapReplaced {
 		t.Errorf("gaps %+v", again.gaps)
+	}
+}
+
+// Whoever was cut off before the first event came has a place to go on from all the same.
+func TestAFollowerHasAPlaceBeforeItsFirstEvent(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, t.TempDir())
+	for _, before := range [][]string{nil, {"VI1"}, {"VI2", "VI3"}} { // in an empty log, and later
+		if before != nil {
+			s.finish("one", before...)
+			s.report("one")
+		}
+		f := s.follow(history.Start{}, history.Filter{})
+		f.waitPlace()
+		f.stop()
+		if len(f.events) != 0 {
+			t.Fatalf("%q came, which was there before", f.told())
+		}
+		missed := fmt.Sprintf("VM%d", len(before))
+		s.finish("one", missed)
+		s.report("one")
+		back, err := history.ParsePosition(f.begun.String())
+		must(t, err)
+		again := s.follow(history.Start{After: back}, history.Filter{})
+		again.wait(3)
+		again.stop()
+		got := again.told()
+		slices.Sort(got)
+		if want := []string{"source.degraded one ", "video.done one " + missed, "video.processing one " + missed}; !slices.Equal(got, want) || len(again.gaps) != 0 {
+			t.Errorf("%q, want %q; gaps %+v", got, want, again.gaps)
+		}
 	}
 }
 
@@ -355,6 +478,9 @@ func FuzzPosition(f *testing.F) {
 	f.Add("ABCDEFGH-1-0")
 	f.Add("A--1")
 	f.Add("A-01-2")
+	f.Add("ABCDEFGH-118.K3QAB-6.AB2CD")
+	f.Add("ABCDEFGH-0.K3QAB-6.ABCDEF")
+	f.Add("A-1.-2")
 	f.Fuzz(func(t *testing.T, text string) {
 		at, err := history.ParsePosition(text)
 		if err == nil && at.String() != text {

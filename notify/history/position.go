@@ -1,45 +1,82 @@
 package history
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// Position is how far both streams were read: the sequence of the last event of each, zero for none.
+// Position is how far both streams were read: the sequence of the last event of each, zero for none. Each goes with a check, by
+// which a sequence is known again: a log that was put back from a backup gives the same ones anew. It may be empty.
 type Position struct {
-	Mark   string // of the log
-	Videos uint64
-	Ops    uint64
+	Mark        string // of the log
+	Videos, Ops uint64
+
+	VideosCheck, OpsCheck string
 }
 
 // ErrPosition means that a text is no position.
 var ErrPosition = errors.New("not a position: use the id of an event of this stream, as it was")
 
-// maxPosition bounds the text of a position, in bytes.
-const maxPosition = 64
+const (
+	// maxPosition bounds the text of a position, in bytes.
+	maxPosition = 64
+	// checkChars make 25 bits: a foreign message is taken for the known one once in 33 million.
+	checkChars = 5
+)
+
+var base = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// checkOf tells a message from any other that has its sequence: the engine stores no two at one time.
+func checkOf(seq uint64, stored time.Time) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d", seq, stored.UnixNano()))
+	return base.EncodeToString(sum[:])[:checkChars]
+}
 
 // String is what ParsePosition reads.
-func (p Position) String() string { return fmt.Sprintf("%s-%d-%d", p.Mark, p.Videos, p.Ops) }
+func (p Position) String() string {
+	return p.Mark + "-" + part(p.Videos, p.VideosCheck) + "-" + part(p.Ops, p.OpsCheck)
+}
+
+func part(seq uint64, check string) string {
+	if check == "" {
+		return strconv.FormatUint(seq, 10)
+	}
+	return strconv.FormatUint(seq, 10) + "." + check
+}
 
 // ParsePosition reads what a client sends back.
-func ParsePosition(text string) (Position, error) {
+func ParsePosition(text string) (p Position, err error) {
 	parts := strings.Split(text, "-")
-	if len(text) > maxPosition || len(parts) != 3 || parts[0] == "" {
+	if len(text) > maxPosition || len(parts) != 3 || parts[0] == "" || !plain(parts[0]) {
 		return Position{}, ErrPosition
 	}
-	for _, c := range parts[0] {
-		if (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
-			return Position{}, ErrPosition
-		}
-	}
-	videos, err := sequence(parts[1])
-	if err != nil {
+	p.Mark = parts[0]
+	if p.Videos, p.VideosCheck, err = readPart(parts[1]); err != nil {
 		return Position{}, err
 	}
-	ops, err := sequence(parts[2])
-	return Position{Mark: parts[0], Videos: videos, Ops: ops}, err
+	if p.Ops, p.OpsCheck, err = readPart(parts[2]); err != nil {
+		return Position{}, err
+	}
+	return p, nil
+}
+
+func readPart(text string) (seq uint64, check string, err error) {
+	number, check, checked := strings.Cut(text, ".")
+	if checked && (len(check) != checkChars || !plain(check)) {
+		return 0, "", ErrPosition
+	}
+	seq, err = sequence(number)
+	return seq, check, err
+}
+
+// plain reports whether a text has only what marks and checks are made of.
+func plain(text string) bool {
+	return !strings.ContainsFunc(text, func(c rune) bool { return (c < 'A' || c > 'Z') && (c < '0' || c > '9') })
 }
 
 // sequence reads a number in the one way in which it is written.
@@ -51,11 +88,13 @@ func sequence(text string) (uint64, error) {
 	return n, nil
 }
 
+// after is the place behind an event.
 func (p Position) after(e Event) Position {
-	if e.ops {
-		p.Ops = max(p.Ops, e.Seq)
-	} else {
-		p.Videos = max(p.Videos, e.Seq)
+	switch check := checkOf(e.Seq, e.StoredAt); {
+	case e.ops && e.Seq > p.Ops:
+		p.Ops, p.OpsCheck = e.Seq, check
+	case !e.ops && e.Seq > p.Videos:
+		p.Videos, p.VideosCheck = e.Seq, check
 	}
 	return p
 }

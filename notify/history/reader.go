@@ -63,6 +63,11 @@ type Query struct {
 	Limit  int // 1 to 500
 }
 
+// Passes reports whether an event is one that is asked for.
+func (q Query) Passes(e Event) bool {
+	return q.passes(e) && !e.StoredAt.Before(q.Since) && (q.Until.IsZero() || e.StoredAt.Before(q.Until))
+}
+
 // stored is a message of either stream.
 type stored struct {
 	seq     uint64
@@ -76,13 +81,12 @@ type stored struct {
 // short, or empty, and still have more.
 func (r *Reader) List(ctx context.Context, q Query) (events []Event, next Position, more bool, err error) {
 	q.Limit = min(max(q.Limit, 1), maxLimit)
-	next = q.Before
-	next.Mark = r.mark()
+	next = Position{Mark: r.mark()}
 	if q.Before.Mark != "" && q.Before.Mark != next.Mark {
 		return nil, Position{}, false, nil // of a log that is gone
 	}
-	videos := back{reader: r, stream: r.names.Stream(), subject: q.videos(r.names), before: q.Before.Videos}
-	ops := back{reader: r, stream: r.names.OpsStream(), subject: q.ops(r.names), before: q.Before.Ops}
+	videos := back{reader: r, stream: r.names.Stream(), subjects: q.videos(r.names), before: q.Before.Videos}
+	ops := back{reader: r, stream: r.names.OpsStream(), subjects: q.ops(r.names), before: q.Before.Ops}
 	for _, b := range []*back{&videos, &ops} {
 		if err := b.gather(ctx, q); err != nil {
 			return nil, Position{}, false, err
@@ -98,17 +102,17 @@ func (r *Reader) List(ctx context.Context, q Query) (events []Event, next Positi
 // back reads one stream from its newest message to its oldest. The engine reads only forwards: it is asked for one window after
 // another.
 type back struct {
-	reader  *Reader
-	stream  string
-	subject string
-	before  uint64 // the sequence to begin below; zero for the newest
-	end     bool   // the oldest was read
-	looked  int
-	found   []Event
+	reader   *Reader
+	stream   string
+	subjects []string
+	before   uint64 // the sequence to begin below; zero for the newest
+	end      bool   // the oldest was read
+	looked   int
+	found    []Event
 }
 
 func (b *back) gather(ctx context.Context, q Query) error {
-	if b.subject == "" {
+	if len(b.subjects) == 0 {
 		b.end = true
 		return nil
 	}
@@ -120,13 +124,20 @@ func (b *back) gather(ctx context.Context, q Query) error {
 	if b.before == 0 || b.before > state.LastSeq+1 {
 		b.before = state.LastSeq + 1
 	}
+	if !q.Until.IsZero() && state.Msgs > 0 && q.Until.Before(state.LastTime) {
+		last, err := b.reader.before(ctx, b.stream, q.Until)
+		if err != nil {
+			return err
+		}
+		b.before = min(b.before, last+1)
+	}
 	for size := uint64(window); len(b.found) < q.Limit && b.looked < maxLooked; {
 		if state.Msgs == 0 || b.before <= max(state.FirstSeq, 1) {
 			b.end = true
 			return nil
 		}
 		from := max(state.FirstSeq, 1, b.before-min(size, b.before-1))
-		msgs, err := b.reader.between(ctx, b.stream, b.subject, from, b.before)
+		msgs, err := b.reader.between(ctx, b.stream, b.subjects, from, b.before)
 		if err != nil {
 			return err
 		}
@@ -142,7 +153,7 @@ func (b *back) gather(ctx context.Context, q Query) error {
 				return nil
 			}
 			b.before = m.seq
-			if e, ok := read(b.reader.names, m); ok && q.passes(e) && (q.Until.IsZero() || m.at.Before(q.Until)) {
+			if e, ok := read(b.reader.names, m); ok && q.Passes(e) {
 				if b.found = append(b.found, e); len(b.found) == q.Limit {
 					return nil
 				}
@@ -181,9 +192,9 @@ func (b *back) over(out []Event, ops bool) bool {
 	return b.end && kept == len(b.found)
 }
 
-// between reads the messages of a subject from one sequence to below another.
-func (r *Reader) between(ctx context.Context, stream, subject string, from, before uint64) (found []stored, err error) {
-	err = r.each(ctx, stream, jetstream.ConsumerConfig{OptStartSeq: from, FilterSubject: subject}, func(m stored) bool {
+// between reads the messages of subjects from one sequence to below another.
+func (r *Reader) between(ctx context.Context, stream string, subjects []string, from, before uint64) (found []stored, err error) {
+	err = r.each(ctx, stream, jetstream.ConsumerConfig{OptStartSeq: from, FilterSubjects: subjects}, func(m stored) bool {
 		if m.seq < before {
 			found = append(found, m)
 		}

@@ -1,0 +1,159 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// begin turns a start into a place in the log that is there, and says whether that loses something of what is asked for.
+func (r *Reader) begin(ctx context.Context, from Start, f Filter) (at Position, gap *Gap, err error) {
+	at.Mark = r.mark()
+	videos, err := r.edges(ctx, r.names.Stream(), r.names.AllEvents())
+	if err != nil {
+		return at, nil, err
+	}
+	ops, err := r.edges(ctx, r.names.OpsStream(), r.names.OpsAll())
+	if err != nil {
+		return at, nil, err
+	}
+	given := from.After
+	switch {
+	case given == Position{} && from.Since.IsZero():
+		at.Videos, at.VideosCheck, at.Ops, at.OpsCheck = videos.last.seq, videos.last.check(), ops.last.seq, ops.last.check()
+		return at, nil, nil
+	case given == Position{}:
+		if at.Videos, err = videos.until(ctx, r, from.Since); err == nil {
+			at.Ops, err = ops.until(ctx, r, from.Since)
+		}
+		return at, nil, err
+	case given.Mark != at.Mark:
+		return at, &Gap{Reason: GapReplaced, Oldest: videos.first.at}, nil
+	}
+	inVideos, err := videos.resume(ctx, given.Videos, given.VideosCheck, len(f.videos(r.names)) > 0)
+	if err != nil {
+		return at, nil, err
+	}
+	inOps, err := ops.resume(ctx, given.Ops, given.OpsCheck, len(f.ops(r.names)) > 0)
+	if err != nil {
+		return at, nil, err
+	}
+	if inVideos.reason == GapReplaced || inOps.reason == GapReplaced {
+		return at, &Gap{Reason: GapReplaced, Oldest: videos.first.at}, nil
+	}
+	at.Videos, at.VideosCheck, at.Ops, at.OpsCheck = inVideos.seq, inVideos.check, inOps.seq, inOps.check
+	switch {
+	case inVideos.reason != "":
+		gap = &Gap{Reason: inVideos.reason, Oldest: videos.first.at}
+	case inOps.reason != "":
+		gap = &Gap{Reason: inOps.reason, Oldest: ops.first.at}
+	}
+	return at, gap, nil
+}
+
+// edge is a message; the zero one is none.
+type edge struct {
+	seq uint64
+	at  time.Time
+}
+
+func (e edge) check() string {
+	if e.seq == 0 {
+		return ""
+	}
+	return checkOf(e.seq, e.at)
+}
+
+// edges are the first and the last event of a stream. What else is in it comes and goes, and is no place to begin.
+type edges struct {
+	stream      jetstream.Stream
+	subject     string
+	first, last edge
+	end         uint64 // the last sequence given out, to whatever
+}
+
+func (r *Reader) edges(ctx context.Context, name, subject string) (e edges, err error) {
+	e.subject = subject
+	if e.stream, err = r.js.Stream(ctx, name); err != nil {
+		return e, fmt.Errorf("open stream %s: %w", name, err)
+	}
+	e.end = e.stream.CachedInfo().State.LastSeq
+	first, err := e.stream.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(subject))
+	if e.first, err = edgeOf(first, err); err != nil {
+		return e, fmt.Errorf("read stream %s: %w", name, err)
+	}
+	last, err := e.stream.GetLastMsgForSubject(ctx, subject)
+	if e.last, err = edgeOf(last, err); err != nil {
+		return e, fmt.Errorf("read stream %s: %w", name, err)
+	}
+	return e, nil
+}
+
+func edgeOf(m *jetstream.RawStreamMsg, err error) (edge, error) {
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return edge{}, nil
+	case err != nil:
+		return edge{}, err
+	}
+	return edge{m.Sequence, m.Time}, nil
+}
+
+// until is the place behind what was stored before a time.
+func (e edges) until(ctx context.Context, r *Reader, since time.Time) (uint64, error) {
+	switch {
+	case e.first.seq == 0 || !e.first.at.Before(since):
+		return 0, nil
+	case e.last.at.Before(since):
+		return e.last.seq, nil
+	}
+	return r.before(ctx, e.stream.CachedInfo().Config.Name, since)
+}
+
+// before is the last sequence that was stored before a time. The engine finds it by bisection, which a reader is made for.
+func (r *Reader) before(ctx context.Context, stream string, at time.Time) (uint64, error) {
+	consumer, err := r.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
+		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &at, HeadersOnly: true,
+		InactiveThreshold: scanQuiet, MemoryStorage: true, Replicas: 1,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	defer func() { _ = r.js.DeleteConsumer(context.WithoutCancel(ctx), stream, consumer.CachedInfo().Name) }() // else it ages out
+	return consumer.CachedInfo().Delivered.Stream, nil
+}
+
+// resumption is where a place is taken up again, and what may be missing there: nothing, or the reason of a Gap.
+type resumption struct {
+	seq    uint64
+	check  string
+	reason string
+}
+
+// resume looks at a place that somebody comes back to. Events go from the front of a stream, the oldest first: as long as that
+// of the place is there, so is all that follows.
+func (e edges) resume(ctx context.Context, seq uint64, check string, wanted bool) (resumption, error) {
+	same := resumption{seq: seq, check: check}
+	switch {
+	case seq > e.end:
+		return resumption{reason: GapReplaced}, nil
+	case seq == 0 || !wanted:
+		return same, nil
+	}
+	m, err := e.stream.GetMsg(ctx, seq)
+	at, err := edgeOf(m, err)
+	switch {
+	case err != nil:
+		return same, fmt.Errorf("read stream %s: %w", e.stream.CachedInfo().Config.Name, err)
+	case at.seq != 0 && check != "" && at.check() != check:
+		return resumption{reason: GapReplaced}, nil
+	case at.seq != 0, e.first.seq != 0 && e.first.seq <= seq+1, seq == e.end:
+		return same, nil
+	case e.first.seq == 0: // told once, and then not again
+		return resumption{reason: GapExpired}, nil
+	}
+	return resumption{seq: e.first.seq - 1, reason: GapExpired}, nil
+}
