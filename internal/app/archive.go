@@ -227,7 +227,7 @@ func (a *archive) Video(ctx context.Context, source, videoNo string) (h web.Vide
 	if len(known) == 0 {
 		return h, web.ErrNoVideo
 	}
-	h.Video = shownVideo(known[0])
+	h.Video, h.Announced, h.WaitsFor = shownVideo(known[0]), known[0].Version > 0, string(known[0].Wait)
 	err = a.read("read the history of a video", func(r *history.Reader) error {
 		events, _, _, err := r.List(ctx, history.Query{Filter: history.Filter{Source: source, VideoNo: videoNo}, Limit: maxHistory})
 		h.Events = shownEvents(events)

@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"vidbell/diff"
 	"vidbell/internal/web"
 )
 
@@ -247,12 +248,38 @@ func printVideo(p printer, h web.VideoHistory, now time.Time) {
 			p.line("%-9s %s, %s", t.name, t.at.Local().Format(time.DateTime), ago(t.at, now))
 		}
 	}
-	if len(h.Events) == 0 {
+	if text := waitText(diff.Wait(h.WaitsFor)); text != "" {
+		p.line("waits     %s", text)
+	}
+	switch {
+	case len(h.Events) > 0:
+	case h.Announced:
+		p.line("\nno events any more: they were removed because of their age")
+	default:
 		p.line("\nno events: it was there before the first complete walk, or has not moved since")
+	}
+	if len(h.Events) == 0 {
 		return
 	}
 	p.line("")
 	for _, e := range slices.Backward(h.Events) {
 		p.line("%s", eventLine(p, e.Event, now))
 	}
+}
+
+// waitText says what keeps something about a video from being told.
+func waitText(w diff.Wait) string {
+	switch w {
+	case diff.WaitNothing:
+		return ""
+	case diff.WaitWord:
+		return "for the source to show what PARSE means there: it counts as processing until then (VIDBELL_STATUS_PARSE says it at once)"
+	case diff.WaitConfirm:
+		return "for the next sightings: it was seen to go back, or to be another video"
+	case diff.WaitMissing:
+		return "for the next sweeps: the last ones did not show it"
+	case diff.WaitHold:
+		return "with many others that are missing: see vidbell sources"
+	}
+	return safe(string(w))
 }

@@ -59,8 +59,14 @@ type Video struct {
 
 // VideoHistory is the body of GET /v1/videos/{source}/{video_no}.
 type VideoHistory struct {
-	Video  Video         `json:"video"`
-	Events []StoredEvent `json:"events"` // the newest first; those that the log still has
+	Video Video `json:"video"`
+	// Announced says that an event was made of it: else it was there at the baseline, and has not moved since.
+	Announced bool `json:"announced"`
+	// WaitsFor is what keeps something about it from being told: word (its PARSE counts as processing until the source shows what
+	// that means), confirmation (it was seen to go back, or to be another one), missing (sweeps no longer show it), hold (so many
+	// are missing that an operator or further sweeps must agree); empty for nothing.
+	WaitsFor string        `json:"waits_for"`
+	Events   []StoredEvent `json:"events"` // the newest first; those that the log still has
 }
 
 // HandleVideos adds the pages about videos, behind the token.
