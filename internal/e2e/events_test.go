@@ -252,6 +252,41 @@ func TestTailFollowsOverARestart(t *testing.T) {
 	mustEnd(t, again, code, 1, "no vidbell answers at", "VIDBELL_HTTP_LISTEN")
 }
 
+func TestDeliveriesAreFollowedOverARestart(t *testing.T) {
+	t.Parallel()
+	from, to := newPlatform(t, simulator.WordsListed(), 3, 4), newReceiver(t)
+	s := deliverTo(local(t, from), to)
+	p := start(t, s)
+	p.mustHaveBaseline()
+	follow := start(t, s, "deliveries", "--follow", "--json")
+	lines := func() int { return strings.Count(follow.stdout.String(), "\n") }
+	from.finish(done)
+	follow.eventually("the first attempt", func() bool { return lines() == 1 })
+	p.kill()
+	<-p.exited
+	follow.eventually("a word about it", func() bool { return strings.Contains(follow.stderr.String(), "the service is away, waiting for it") })
+	from.finish(failed)
+	p = start(t, s)
+	follow.eventually("the second attempt", func() bool { return lines() == 2 })
+	mustContain(t, follow.stderr.String(), "the service is back")
+	seen := map[string]bool{}
+	for line := range strings.Lines(follow.stdout.String()) {
+		var d web.Delivery
+		must(t, json.Unmarshal([]byte(line), &d))
+		seen[d.EventID] = true
+	}
+	for id := range to.taken() {
+		if !seen[id] {
+			t.Errorf("%s is not shown", id)
+		}
+	}
+	follow.signal(syscall.SIGINT)
+	if code := follow.wait(); code != 0 {
+		t.Errorf("it ends with %d", code)
+	}
+	p.stop()
+}
+
 func TestPeopleReadEventsAndVideos(t *testing.T) {
 	t.Parallel()
 	o := startOperated(t)
@@ -271,6 +306,29 @@ func TestPeopleReadEventsAndVideos(t *testing.T) {
 	}
 	mustContain(t, o.command(exitOK, "events", "--type", "failed"), "FAILED", e.ID)
 	mustContain(t, o.command(exitOK, "events", "show", e.ID), e.ID, `"specversion": "1.0"`, "vidbell deliveries --event "+e.ID)
+	mustContain(t, o.command(exitOK, "events", "--status", "failed"), "FAILED", e.ID)
+	if none := o.command(exitOK, "events", "--status", "deleted"); none != "no events\n" {
+		t.Errorf("deleted: %q", none)
+	}
+	mustContain(t, o.command(exitUsage, "events", "--status", "finished"), "status", "processing, done")
+	if status, body := o.get("/v1/events/" + e.ID); status != http.StatusOK || !strings.Contains(body, `"deliveries":"/v1/deliveries?event_id=`+e.ID) {
+		t.Errorf("%d %s", status, body)
+	} else if status, body := o.get("/v1/deliveries?event_id=" + e.ID); status != http.StatusOK || !strings.Contains(body, e.ID) {
+		t.Errorf("its deliveries: %d %s", status, body)
+	}
+	for query, want := range map[string]int{"?id=" + e.ID: 1, "?status=done&id=" + e.ID: 0, "?id=evt_NOTTHERE": 0, "?since=1h": 2, "?since=0s": 0} {
+		var list web.EventList
+		status, body := o.get("/v1/events" + query)
+		if err := json.Unmarshal([]byte(body), &list); err != nil || status != http.StatusOK || len(list.Events) != want {
+			t.Errorf("%s: %d %s", query, status, body)
+		}
+	}
+	var h web.VideoHistory
+	_, body := o.get("/v1/videos/default/" + second)
+	must(t, json.Unmarshal([]byte(body), &h))
+	if !h.Announced || h.WaitsFor != "" || len(h.Events) != int(h.Video.Version) {
+		t.Errorf("%s", body)
+	}
 	mustContain(t, o.command(exitUsage, "events", "--type", "finished.*"), "matches no event type")
 	mustContain(t, o.command(exitFailed, "events", "show", "evt_NOTTHERE"), "no such event")
 

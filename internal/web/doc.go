@@ -1,4 +1,4 @@
-// Package web is vidbell's own HTTP server: health, metrics, sources, endpoints, deliveries, and hints.
+// Package web is vidbell's own HTTP server: health, metrics, sources, videos, events, endpoints, deliveries, and hints.
 //
 //	GET  /                            what there is, as plain text
 //	GET  /healthz                     the process is alive: 200 as long as it can answer, whatever NATS or the platform do
@@ -9,6 +9,11 @@
 //	GET  /v1/accounts                 how each key to the platform is used
 //	GET  /v1/sources                  what every source is doing, as JSON
 //	POST /v1/sources/{name}/release   believe the deletions that a source holds back
+//	GET  /v1/videos                   what is known of videos now; filters and cursor as parameters
+//	GET  /v1/videos/{source}/{no}     one video, what it waits for, and its events
+//	GET  /v1/events                   stored events, the newest first; filters and cursor as parameters
+//	GET  /v1/events/{id}              one event, and where its deliveries are shown
+//	GET  /v1/events/stream            events as they come, as server-sent events
 //	GET  /v1/endpoints                how every webhook endpoint fares
 //	POST /v1/endpoints/{name}/enable  let it have its deliveries again; /disable keeps them, /test sends one that is marked as a test
 //	GET  /v1/deliveries               the attempts, the newest first; filters and cursor as parameters
@@ -33,6 +38,14 @@
 // it to its [Hinter], which looks at that video sooner than it would have; nothing else of a callback is believed, or even
 // read. Wrong secrets are compared in constant time and get the 404 of any unknown page. Both those who know the secret and
 // those who do not are held to a rate, apart from each other. The secret is in no log line, metric, error or listing.
+//
+// # The stream of events
+//
+// A client of GET /v1/events/stream reads the log at its own pace; nothing is kept for it, and nothing is dropped. It is told at
+// once where it begins, by an id without an event, and then with each event where it is: with the last id as Last-Event-ID it goes
+// on exactly there, after a restart too. Where that cannot be, "event: vidbell.gap" says why before anything else. A comment
+// every 15 s shows that the stream lives. Who takes nothing for 30 s is cut off, there are at most 64 streams, and the end of the
+// service ends them at once.
 //
 // # Behaviour
 //

@@ -153,6 +153,12 @@ func TestAListGoesFromTheNewestToTheOldestAndMissesNothing(t *testing.T) {
 		"what was stored from a time on": {
 			history.Query{Since: whole[1].StoredAt}, told(whole[:2]),
 		},
+		"a status":             {history.Query{Filter: history.Filter{Status: "done", Source: "two"}}, []string{"video.done two VO20", "video.done two VO10", "video.done two VO0"}},
+		"in processing":        {history.Query{Filter: history.Filter{Status: "processing", VideoNo: "VI3"}}, []string{"video.processing one VI3"}},
+		"of a word not theirs": {history.Query{Filter: history.Filter{Status: "unknown"}}, nil},
+		"a status and types that exclude it": {
+			history.Query{Filter: history.Filter{Status: "done", Types: []string{"video.failed", "source.*"}}}, nil,
+		},
 		"no such video": {history.Query{Filter: history.Filter{VideoNo: "VI99"}}, nil},
 	} {
 		c.q.Limit = 100
