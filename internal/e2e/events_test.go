@@ -218,6 +218,33 @@ func TestNothingIsMissedBeforeTheFirstEventOfAStream(t *testing.T) {
 	p.stop()
 }
 
+// The engine goes away under an open stream. The stream stays, and goes on when it is back.
+func TestAStreamOutlivesItsEngine(t *testing.T) {
+	t.Parallel()
+	from, b := newPlatform(t, simulator.WordsListed(), 3, 6), newBroker(t)
+	b.start()
+	s := from.settings().external(t, b)
+	p := start(t, s)
+	p.mustHaveBaseline()
+	stream := newReader(t.Context(), t, s["HTTP_LISTEN"], "")
+	p.eventually("a place", stream.hasPlace)
+	for i := range 3 {
+		from.finish(done)
+		p.eventually("an event", func() bool { return stream.count() == 2*i+1 })
+		b.stop()
+		from.finish(failed)
+		p.eventually("the engine to be missed", func() bool { status, _ := p.get("/readyz"); return status == http.StatusServiceUnavailable })
+		b.start()
+		p.eventually("what happened meanwhile", func() bool { return stream.count() == 2*i+2 })
+	}
+	ids := slices.Clone(stream.ids)
+	slices.Sort(ids)
+	if len(slices.Compact(ids)) != 6 || stream.opened() != 1 {
+		t.Errorf("%d events, %d connections: %q", len(stream.ids), stream.opened(), stream.ids)
+	}
+	p.stop()
+}
+
 func TestTailFollowsOverARestart(t *testing.T) {
 	t.Parallel()
 	from := newPlatform(t, simulator.WordsListed(), 3, 4)

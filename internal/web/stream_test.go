@@ -69,7 +69,7 @@ func (n *newsroom) Follow(ctx context.Context, f web.EventFilter, to web.Subscri
 func (n *newsroom) add(s *web.Server) { s.HandleEvents(n, prometheus.NewRegistry()) }
 
 // lines reads a stream line by line.
-func lines(t *testing.T, client *http.Client, url string, edit func(*http.Request)) (resp *http.Response, next func() string) {
+func lines(t *testing.T, client *http.Client, url string, edit func(*http.Request)) (header http.Header, next func() string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
@@ -80,13 +80,13 @@ func lines(t *testing.T, client *http.Client, url string, edit func(*http.Reques
 	if edit != nil {
 		edit(req)
 	}
-	resp, err = client.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { resp.Body.Close() })
 	scanner := bufio.NewScanner(resp.Body)
-	return resp, func() string {
+	return resp.Header, func() string {
 		if !scanner.Scan() {
 			return "end"
 		}
@@ -109,11 +109,11 @@ func TestAStreamIsServerSentEvents(t *testing.T) {
 	if got := ask(t, client, "GET", base+"/v1/events/stream", nil); got.status != 401 {
 		t.Errorf("without the token: %d", got.status)
 	}
-	resp, next := lines(t, client, base+"/v1/events/stream?type=video.done,source.*&source=press&video_no=VI1", bearer("Bearer hush"))
+	header, next := lines(t, client, base+"/v1/events/stream?type=video.done,source.*&source=press&video_no=VI1", bearer("Bearer hush"))
 	for name, want := range map[string]string{
 		"Content-Type": "text/event-stream", "X-Accel-Buffering": "no", "Cache-Control": "no-store", "Content-Encoding": "",
 	} {
-		if got := resp.Header.Get(name); got != want {
+		if got := header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
