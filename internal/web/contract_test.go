@@ -73,8 +73,8 @@ func (a *archive) Events(context.Context, web.EventFilter) (web.EventList, error
 	return web.EventList{Events: []web.StoredEvent{storedEvent()}, NextCursor: "118"}, a.err
 }
 
-func (a *archive) Event(context.Context, string) (web.StoredEvent, error) {
-	return storedEvent(), a.err
+func (a *archive) Event(context.Context, string) (web.OneEvent, error) {
+	return web.OneEvent{StoredEvent: storedEvent(), Deliveries: "/v1/deliveries?event_id=evt_1"}, a.err
 }
 
 func (a *archive) Follow(_ context.Context, _ web.EventFilter, to web.Subscriber) error {

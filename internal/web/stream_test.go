@@ -37,7 +37,7 @@ func (n *newsroom) Events(_ context.Context, f web.EventFilter) (web.EventList, 
 }
 
 func (n *newsroom) Event(context.Context, string) (web.OneEvent, error) {
-	return web.OneEvent{StoredEvent: web.StoredEvent{Seq: 1, Event: json.RawMessage(`{}`)}, Deliveries: "/v1/deliveries?event_id=evt_1"}, n.err
+	return web.OneEvent{StoredEvent: web.StoredEvent{Seq: 1, Event: json.RawMessage(oneEvent)}, Deliveries: "/v1/deliveries?event_id=evt_1"}, n.err
 }
 
 func (n *newsroom) Follow(ctx context.Context, f web.EventFilter, to web.Subscriber) error {
@@ -194,13 +194,13 @@ func TestTheListOfEventsTakesEveryCondition(t *testing.T) {
 	}
 }
 
-// pipes is a listener of connections in memory, so that time can be made to pass.
-type pipes struct {
+// streamPipes is a listener of connections in memory, so that time can be made to pass.
+type streamPipes struct {
 	conns chan net.Conn
 	done  chan struct{}
 }
 
-func (p pipes) Accept() (net.Conn, error) {
+func (p streamPipes) Accept() (net.Conn, error) {
 	select {
 	case c := <-p.conns:
 		return c, nil
@@ -209,17 +209,17 @@ func (p pipes) Accept() (net.Conn, error) {
 	}
 }
 
-func (p pipes) Close() error {
+func (p streamPipes) Close() error {
 	close(p.done)
 	return nil
 }
 
-func (p pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080} }
+func (p streamPipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080} }
 
 // inMemory runs a server in a bubble of time and returns a connection to it.
 func inMemory(t *testing.T, add func(*web.Server)) (conn net.Conn, stop func()) {
 	t.Helper()
-	p := pipes{make(chan net.Conn), make(chan struct{})}
+	p := streamPipes{make(chan net.Conn), make(chan struct{})}
 	s, err := web.New(web.Config{
 		Listener: p, Gatherer: prometheus.NewRegistry(), Ready: func() []web.Check { return nil }, Version: "v1", Logger: zap.NewNop(),
 	})
