@@ -137,6 +137,13 @@ func (s *State) Put(videoNo string, r Record) {
 	s.returned(videoNo)
 }
 
+// Folded says that the log has a video's record in a page now, and none of its events up to a revision.
+func (s *State) Folded(videoNo string, upTo uint64) {
+	if r := s.videos[videoNo]; r != nil && r.Revision <= upTo {
+		r.Revision = 0
+	}
+}
+
 // SetMeta stores the meta record as read from the log. Records may be put before or after.
 func (s *State) SetMeta(m Meta) {
 	s.BaselineAt, s.MetaRevision, s.stored, s.Filters = m.BaselineAt, m.Revision, m.Evidence, m.Filters

@@ -48,6 +48,13 @@ func (l *Log) Follow(ctx context.Context, state *diff.State) (*diff.State, error
 	if err := l.stillOurs(ctx, source); err != nil {
 		return state, fmt.Errorf("follow the log of %s: %w", source, err)
 	}
+	current, err := l.refold(ctx, state)
+	if err != nil {
+		return state, fmt.Errorf("follow the log of %s: %w", source, err)
+	}
+	if !current {
+		return l.Load(ctx, source, state.Words())
+	}
 	for range maxFollow {
 		t, top := l.tailOf(source)
 		m, err := l.stream.GetMsg(ctx, t.known+1, jetstream.WithGetMsgSubject(l.names.SourceEvents(source)))

@@ -58,6 +58,9 @@ func (l *Log) Load(ctx context.Context, source string, words diff.Words) (*diff.
 	l.seen = max(l.seen, ld.last)
 	l.pages[source] = ld.pages
 	l.tails[source] = &tail{known: ld.last}
+	l.foldMarks[source], l.foldLooked[source] = ld.foldSeq, time.Now()
+	l.foldedTo = max(l.foldedTo, ld.foldedTo)
+	delete(l.refolds, source)
 	l.mu.Unlock()
 	return ld.state, nil
 }
@@ -202,6 +205,8 @@ type loading struct {
 	notes  map[string]storedVideo
 	pages  int
 	last   uint64 // sequence of the newest message read
+
+	foldSeq, foldedTo uint64 // of the fold mark
 }
 
 func (ld *loading) message(m message) error {
@@ -216,6 +221,8 @@ func (ld *loading) message(m message) error {
 		return ld.meta(m.seq, m.body)
 	case "baseline":
 		return ld.page(tail, m.body)
+	case "fold":
+		return ld.fold(m.seq, m.body)
 	case "note":
 		v, err := decodeNote(m.body)
 		ld.notes[v.VideoNo] = v
@@ -232,12 +239,23 @@ func (ld *loading) event(seq uint64, body []byte) error {
 		return err
 	}
 	have, known := ld.state.Get(no)
-	if known && have.Version > r.Version {
+	if known && have.Version > r.Version { // a page says more; but this is the last event that is there
+		have.Revision = max(have.Revision, seq)
+		ld.state.Put(no, have)
 		return nil
 	}
 	r.Revision = seq
 	ld.state.Put(no, r)
 	return nil
+}
+
+func (ld *loading) fold(seq uint64, body []byte) error {
+	var f storedFold
+	if err := json.Unmarshal(body, &f); err != nil {
+		return err
+	}
+	ld.foldSeq, ld.foldedTo = seq, f.To
+	return checkSchema(f.Schema)
 }
 
 func (ld *loading) meta(seq uint64, body []byte) error {
@@ -265,13 +283,15 @@ func (ld *loading) page(number string, body []byte) error {
 	}
 	ld.pages = max(ld.pages, n)
 	for _, v := range p.Videos {
-		if _, known := ld.state.Get(v.VideoNo); known {
-			continue // an event says more than the page
+		have, known := ld.state.Get(v.VideoNo)
+		if known && (have.Version >= v.Version || v.Version == 0) {
+			continue // an event, or a later page, says no less
 		}
 		r, err := v.record()
 		if err != nil {
 			return err
 		}
+		r.Revision = have.Revision // of an event that a fold has not purged yet
 		ld.state.Put(v.VideoNo, r)
 	}
 	return nil

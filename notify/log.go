@@ -67,12 +67,17 @@ type Log struct {
 	replicas   int
 	rebuilding sync.Mutex
 
-	mu    sync.Mutex
-	birth string
-	pages map[string]int // baseline pages stored, by source
-	tails map[string]*tail
-	top   uint64 // newest sequence that this process stored
-	seen  uint64 // newest sequence that it has read
+	mu         sync.Mutex
+	birth      string
+	pages      map[string]int // baseline pages stored, by source
+	tails      map[string]*tail
+	top        uint64               // newest sequence that this process stored
+	seen       uint64               // newest sequence that it has read
+	foldMarks  map[string]uint64    // sequence of each source's newest fold mark that its state is from
+	foldLooked map[string]time.Time // when that was last looked at
+	refolds    map[string][]purge   // folds of this process that the source's state does not know of yet
+	foldedTo   uint64
+	atStep     func(string) error // of tests
 	// confirmed is when the birth mark was last looked at by Follow.
 	confirmed time.Time
 	// births are the birth marks of the logs that the sources' states are from.
@@ -98,7 +103,8 @@ func OpenLog(ctx context.Context, cfg LogConfig) (*Log, error) {
 	}
 	l := &Log{
 		js: cfg.JetStream, names: cfg.Names, log: cfg.Logger, flights: make(chan struct{}, maxFlights), pages: make(map[string]int),
-		tails: make(map[string]*tail), foreign: make(map[string]uint64), births: make(map[string]string), replicas: max(1, cfg.Replicas),
+		tails: make(map[string]*tail), foreign: make(map[string]uint64), births: make(map[string]string),
+		foldMarks: make(map[string]uint64), foldLooked: make(map[string]time.Time), refolds: make(map[string][]purge), replicas: max(1, cfg.Replicas),
 		tracer: cfg.Tracer,
 	}
 	var err error

@@ -102,6 +102,9 @@ func (l *Log) renew(birth string) {
 	clear(l.pages)
 	clear(l.tails)
 	clear(l.foreign)
+	clear(l.foldMarks)
+	clear(l.refolds)
+	l.foldedTo = 0
 }
 
 // bear notes which log a source's state is from.
