@@ -216,6 +216,8 @@ func (s *service) work(ctx context.Context, httpDone <-chan error) error {
 	watched := background(ctx, s.engine.Watch)
 	tended := background(ctx, tendMemory)
 	reloaded := background(ctx, s.reload)
+	kept := background(ctx, newRetention(s).run)
+	sized := background(ctx, s.watchSizes)
 
 	var first error
 	select {
@@ -231,7 +233,7 @@ func (s *service) work(ctx context.Context, httpDone <-chan error) error {
 	stop()
 	pollErr := drain(polled)
 	stopDelivering()
-	return errors.Join(first, pollErr, drain(watched), drain(tended), drain(reloaded), drain(delivered))
+	return errors.Join(first, pollErr, drain(watched), drain(tended), drain(reloaded), drain(kept), drain(sized), drain(delivered))
 }
 
 // background runs a part and closes its channel after its one result.
@@ -278,7 +280,7 @@ func (s *service) setUp(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
-	events, err := history.New(history.Config{JetStream: s.engine.JetStream, Names: s.cfg.Names, Mark: log.Mark})
+	events, err := history.New(history.Config{JetStream: s.engine.JetStream, Names: s.cfg.Names, Mark: log.Mark, Expired: log.FoldedTo})
 	if err != nil {
 		return err
 	}

@@ -50,8 +50,9 @@ type Config struct {
 	File     string   // the configuration file, "" for none
 	Warnings []string // what works, but should be looked at
 
-	Names   notify.Names // of VIDBELL_INSTANCE and VIDBELL_SUBJECT_PREFIX
-	DataDir string       // where the embedded engine keeps its files
+	Retention time.Duration // events older than that leave the log; 0 for never
+	Names     notify.Names  // of VIDBELL_INSTANCE and VIDBELL_SUBJECT_PREFIX
+	DataDir   string        // where the embedded engine keeps its files
 
 	one      single // what Accounts and Sources of the environment are made from
 	settings []Setting

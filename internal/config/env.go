@@ -81,6 +81,7 @@ type environment struct {
 
 	SubjectPrefix *string `envconfig:"VIDBELL_SUBJECT_PREFIX"`
 	Instance      *string `envconfig:"VIDBELL_INSTANCE"`
+	Retention     *string `envconfig:"VIDBELL_RETENTION"`
 	DataDir       *string `envconfig:"VIDBELL_DATA_DIR"`
 
 	HTTPListen    *string `envconfig:"VIDBELL_HTTP_LISTEN"`

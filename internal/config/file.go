@@ -414,6 +414,7 @@ func (c *Config) NeedsRestart(next *Config) []string {
 		{"http.listen", c.HTTP.Listen == next.HTTP.Listen},
 		{"http.token", c.HTTP.Token.Reveal() == next.HTTP.Token.Reveal()},
 		{"http.hint_secret", c.HTTP.HintSecret.Reveal() == next.HTTP.HintSecret.Reveal()},
+		{"retention", c.Retention == next.Retention},
 		{"log.format", c.Log.Format == next.Log.Format},
 		{"webhook.allow_networks", slices.Equal(c.Webhook.AllowNetworks, next.Webhook.AllowNetworks)},
 	} {

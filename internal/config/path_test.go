@@ -47,7 +47,7 @@ func inFile(path, value string) string {
 
 // effects are what a service would do differently.
 func effects(c *config.Config) []any {
-	all := []any{c.Webhook.AllowNetworks, c.Webhook.Delivery, c.NATS, c.HTTP, c.Log, c.Names, c.DataDir}
+	all := []any{c.Webhook.AllowNetworks, c.Webhook.Delivery, c.NATS, c.HTTP, c.Log, c.Names, c.DataDir, c.Retention}
 	for _, a := range c.Accounts {
 		all = append(all, a)
 	}

@@ -12,6 +12,8 @@ const (
 	maxDuration     = 30 * 24 * time.Hour
 	minTimeout      = time.Second // the range of WEBHOOKS: a shorter exchange fails healthy receivers, a longer one holds slots
 	maxTimeout      = 30 * time.Second
+	minRetention    = time.Second
+	maxRetention    = 100 * 365 * 24 * time.Hour
 	maxRate         = 100 // requests a second; the platform's paper limit is 5
 	maxInFlight     = 256 // the limit over all receivers
 	maxReplicas     = 5   // what JetStream allows
@@ -263,6 +265,12 @@ func nameVariables() []Variable {
 			Name: "VIDBELL_INSTANCE", Type: "text",
 			Meaning: "tells installations on one NATS account apart: part of every stream, consumer and internal subject name",
 			set:     into(func(c *Config) *string { return &c.Names.Instance }, asIs),
+		},
+		{
+			Name: "VIDBELL_RETENTION", Type: "duration", Default: "720h",
+			Meaning: "events older than that are taken out of the log, the last status of their videos is kept; 0 for never. What an endpoint has still to get is kept " +
+				"until it has it. Less than 1h is for trying it out",
+			set: into(func(c *Config) *time.Duration { return &c.Retention }, orZero(between(minRetention, maxRetention))),
 		},
 		{
 			Name: "VIDBELL_DATA_DIR", Type: "folder", Default: "./vidbell-data",

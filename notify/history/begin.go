@@ -44,6 +44,9 @@ func (r *Reader) begin(ctx context.Context, from Start, f Filter) (at Position, 
 	if inVideos.reason == GapReplaced || inOps.reason == GapReplaced {
 		return at, &Gap{Reason: GapReplaced, Oldest: videos.first.at}, nil
 	}
+	if inVideos.reason == "" && given.Videos < r.aged() && len(f.videos(r.names)) > 0 { // some behind the place are gone, if not the one at it
+		inVideos.reason = GapExpired
+	}
 	at.Videos, at.VideosCheck, at.Ops, at.OpsCheck = inVideos.seq, inVideos.check, inOps.seq, inOps.check
 	switch {
 	case inVideos.reason != "":

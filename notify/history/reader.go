@@ -35,6 +35,8 @@ type Config struct {
 	Names     notify.Names
 	// Mark tells the log from any other: see [notify.Log.Mark].
 	Mark func() string
+	// Expired is the highest sequence of an event that was removed because of its age: see [notify.Log.FoldedTo]. Nil for none.
+	Expired func() uint64
 }
 
 // Reader reads stored events. It is safe for concurrent use.
@@ -42,6 +44,7 @@ type Reader struct {
 	js    jetstream.JetStream
 	names notify.Names
 	mark  func() string
+	aged  func() uint64
 }
 
 // New checks the configuration. Nothing is read yet.
@@ -49,7 +52,10 @@ func New(cfg Config) (*Reader, error) {
 	if cfg.JetStream == nil || cfg.Mark == nil {
 		return nil, errors.New("history: JetStream and Mark are required")
 	}
-	return &Reader{js: cfg.JetStream, names: cfg.Names, mark: cfg.Mark}, nil
+	if cfg.Expired == nil {
+		cfg.Expired = func() uint64 { return 0 }
+	}
+	return &Reader{js: cfg.JetStream, names: cfg.Names, mark: cfg.Mark, aged: cfg.Expired}, nil
 }
 
 // Query chooses events of a list.
@@ -206,6 +212,8 @@ func (r *Reader) between(ctx context.Context, stream string, subjects []string, 
 const (
 	// fetched messages are asked for at once.
 	fetched = 256
+	// fetchWait is how long they may take.
+	fetchWait = time.Second
 	// scanQuiet is when the engine forgets a reader that went away.
 	scanQuiet = 30 * time.Second
 )
@@ -220,7 +228,7 @@ func (r *Reader) each(ctx context.Context, stream string, from jetstream.Consume
 	}
 	defer func() { _ = r.js.DeleteConsumer(context.WithoutCancel(ctx), stream, consumer.CachedInfo().Name) }() // else it ages out
 	for left := consumer.CachedInfo().NumPending; left > 0; {
-		batch, err := consumer.Fetch(int(min(left, fetched)), jetstream.FetchContext(ctx))
+		batch, err := consumer.Fetch(int(min(left, fetched)), jetstream.FetchMaxWait(fetchWait))
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", stream, err)
 		}
@@ -238,8 +246,14 @@ func (r *Reader) each(ctx context.Context, stream string, from jetstream.Consume
 		if err := batch.Error(); err != nil {
 			return fmt.Errorf("read stream %s: %w", stream, err)
 		}
-		if got == 0 {
-			return fmt.Errorf("read stream %s: %w", stream, nats.ErrTimeout)
+		if got == 0 { // what was counted may have been removed since
+			info, err := consumer.Info(ctx)
+			if err != nil {
+				return fmt.Errorf("read stream %s: %w", stream, err)
+			}
+			if left = info.NumPending; left == 0 {
+				return nil
+			}
 		}
 		if !more {
 			return nil
