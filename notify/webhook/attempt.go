@@ -118,7 +118,8 @@ func (s *sender) request(ctx context.Context, t *target, id string, body []byte)
 	return r.WithContext(ctx)
 }
 
-// explain says in words what a failing answer means. A redirect's target is shown without what may be secret in it.
+// explain says in words what a failing answer means. Of a redirect's target scheme and host are shown: its path may be as secret as
+// that of the endpoint.
 func explain(answer *http.Response) string {
 	text := strconv.Itoa(answer.StatusCode)
 	if name := http.StatusText(answer.StatusCode); name != "" {
@@ -128,7 +129,7 @@ func explain(answer *http.Response) string {
 		return text
 	}
 	if to, err := url.Parse(answer.Header.Get("Location")); err == nil && to.Host != "" {
-		text += ", points to " + printable(to.Scheme+"://"+to.Host+to.EscapedPath(), maxDetailBytes/2)
+		text += ", points to " + printable(to.Scheme+"://"+to.Host, maxDetailBytes/2)
 	}
 	return text
 }

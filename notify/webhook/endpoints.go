@@ -77,10 +77,10 @@ func (d *Dispatcher) endpointState(ctx context.Context, l *lane) (EndpointState,
 		return s, err
 	}
 	var err error
-	if s.DeadLetters, err = countOf(ctx, l.js, names.DeadStream(), below(names.DeadSubject(name, "x"))); err != nil {
+	if s.DeadLetters, err = countOf(ctx, l.js, names.DeadStream(), below(names.DeadSubject(name, "x")), 0); err != nil {
 		return s, err
 	}
-	if s.Queued, err = countOf(ctx, l.js, names.ReplayStream(), replaysOf(names, name)); err != nil {
+	if s.Queued, err = countOf(ctx, l.js, names.ReplayStream(), replaysOf(names, name), 0); err != nil {
 		return s, err
 	}
 	success, failure, err := d.lastAttempts(ctx, l)

@@ -102,9 +102,9 @@ func (b *backwards) window(ctx context.Context, from uint64) (found []*jetstream
 	return found, bytes, nil
 }
 
-// countOf is how many messages of a subject there are.
-func countOf(ctx context.Context, js jetstream.JetStream, stream, subject string) (count uint64, err error) {
-	msgs, err := jetstreamext.GetBatch(ctx, js, stream, 1, jetstreamext.GetBatchSubject(subject))
+// countOf is how many messages of a subject there are from a place on.
+func countOf(ctx context.Context, js jetstream.JetStream, stream, subject string, from uint64) (count uint64, err error) {
+	msgs, err := jetstreamext.GetBatch(ctx, js, stream, 1, jetstreamext.GetBatchSubject(subject), jetstreamext.GetBatchSeq(max(from, 1)))
 	if err != nil {
 		return 0, err
 	}

@@ -2,11 +2,13 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/time/rate"
 )
 
 // Explanation answers why something has not arrived, or when it did.
@@ -115,6 +117,9 @@ type inquiry struct {
 	now    time.Time
 	info   *jetstream.ConsumerInfo // nil when the endpoint wants nothing of the event's stream
 	given  bool
+	// earlier is what a delivery waits for with an order, earlierID its event.
+	earlier   uint64
+	earlierID string
 }
 
 func (d *Dispatcher) fateOf(ctx context.Context, l *lane, e loggedEvent) (EventFate, error) {
@@ -129,7 +134,7 @@ func (d *Dispatcher) fateOf(ctx context.Context, l *lane, e loggedEvent) (EventF
 		}
 	}
 	q.conclude()
-	if q.fate.Fate == FateWaiting {
+	if f := q.fate; f.Fate == FateWaiting || f.Fate == FateDead && f.Replay {
 		if err := q.askWhatFor(ctx); err != nil {
 			return q.fate, err
 		}
@@ -259,33 +264,105 @@ func (q *inquiry) askWhatFor(ctx context.Context) error {
 		f.WaitingFor = WaitingDisabled
 	case h.State == StateDegraded:
 		f.WaitingFor, f.WaitingUntil = WaitingBreaker, h.Next
-	case h.State == StatePaused && h.Next.After(q.now.Add(rest)):
+	case h.State == StatePaused && h.Next.Add(pauseKept).After(q.now.Add(rest)): // what was refused waits about as long
 		f.WaitingFor, f.WaitingUntil = WaitingPause, h.Next
 	case rest > 0:
 		f.WaitingFor, f.WaitingUntil = WaitingSchedule, q.now.Add(rest)
 	case f.Replay:
-		f.WaitingFor = WaitingTurn
+		return q.askQueue(ctx)
 	case q.event.seq > q.info.Delivered.Stream:
 		f.WaitingFor = WaitingTurn
 		return q.countAhead(ctx)
-	case l.line != nil && l.line.waits(videoOf(q.event.subject), q.event.seq, q.now):
+	case q.isBehind():
 		f.WaitingFor = WaitingOrder
-	case l.groups.wait > 0:
-		f.WaitingFor = WaitingGroup
-	case l.rate.Tokens() < 0:
-		f.WaitingFor = WaitingRate
+		return q.nameEarlier(ctx)
 	default:
-		f.WaitingFor = WaitingRequest
+		q.askLane(l)
 	}
 	return nil
 }
 
-// waits reports whether an event has others before it in the line of its video.
-func (l *line) waits(video string, seq uint64, now time.Time) bool {
+// askLane looks for what holds up a delivery that the lane has in hand.
+func (q *inquiry) askLane(l *lane) {
+	f := &q.fate
+	until, collecting := l.groups.collecting(f.EventID)
+	turns := l.rate.Tokens()
+	switch {
+	case collecting:
+		f.WaitingFor, f.WaitingUntil = WaitingGroup, until
+	case l.rate.Limit() != rate.Inf && turns < 0: // all that wait have their times; the last of them is known
+		f.WaitingFor, f.WaitingUntil = WaitingRate, q.now.Add(time.Duration(-turns/float64(l.rate.Limit())*float64(time.Second)))
+	default:
+		f.WaitingFor = WaitingRequest
+	}
+}
+
+// collecting reports whether an event waits for others to be told with, and until when.
+func (s *groups) collecting(id string) (until time.Time, yes bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == nil || !slices.ContainsFunc(s.open.present, func(d *delivery) bool { return d.id == id }) {
+		return time.Time{}, false
+	}
+	return s.open.present[0].taken.Add(s.wait), true
+}
+
+// isBehind reports whether the event has others before it in the line of its video, and remembers the first.
+func (q *inquiry) isBehind() bool {
+	if q.lane.line == nil {
+		return false
+	}
+	q.earlier = q.lane.line.before(videoOf(q.event.subject), q.event.seq, q.now)
+	return q.earlier != 0
+}
+
+// before is the first event that an event of a video waits for, zero for none.
+func (l *line) before(video string, seq uint64, now time.Time) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i, known := l.find(video, seq)
-	return known && slices.ContainsFunc(l.videos[video][:i], func(t turn) bool { return l.waitsFor(t, now) })
+	if !known {
+		return 0
+	}
+	for _, t := range l.videos[video][:i] {
+		if l.waitsFor(t, now) {
+			return t.seq
+		}
+	}
+	return 0
+}
+
+// nameEarlier looks up which event is waited for; one that has left the log meanwhile has no name.
+func (q *inquiry) nameEarlier(ctx context.Context) error {
+	stream, err := q.lane.js.Stream(ctx, q.event.stream)
+	if err != nil {
+		return err
+	}
+	msg, err := stream.GetMsg(ctx, q.earlier)
+	if err == nil {
+		q.earlierID = firstHeader(msg.Header, jetstream.MsgIDHeader)
+	}
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	return err
+}
+
+// askQueue looks where a replay stands in its queue.
+func (q *inquiry) askQueue(ctx context.Context) error {
+	l := q.lane
+	q.fate.WaitingFor = WaitingTurn
+	own, err := lastOf(ctx, l.records.queue, l.names.ReplaySubject(l.target.Name, q.fate.EventID))
+	if own == nil || err != nil {
+		return err
+	}
+	all, err := countOf(ctx, l.js, l.names.ReplayStream(), replaysOf(l.names, l.target.Name), 0)
+	if err != nil {
+		return err
+	}
+	from, err := countOf(ctx, l.js, l.names.ReplayStream(), replaysOf(l.names, l.target.Name), own.Sequence)
+	q.fate.Ahead = all - min(all, from)
+	return err
 }
 
 // countAhead counts what the engine hands out before the event: all that is not handed out yet, less what comes from it on.
@@ -303,103 +380,4 @@ func (q *inquiry) countAhead(ctx context.Context) error {
 	q.fate.Ahead = all - min(all, from.NumPending)
 	_ = q.lane.js.DeleteConsumer(ctx, q.event.stream, from.Name) // else it ages out
 	return nil
-}
-
-// sentence says it to people.
-func (q *inquiry) sentence() string {
-	f, name := q.fate, q.lane.target.Name
-	switch f.Fate {
-	case FateDelivered:
-		return fmt.Sprintf("%s took it at %s, %s after it was stored.", name, clock(f.DeliveredAt), short(f.DeliveredAt.Sub(f.StoredAt)))
-	case FateDead:
-		again := "it is kept for replay"
-		if f.Replay {
-			again = "a replay is under way"
-		}
-		return fmt.Sprintf("It was given up at %s after %s (%s%s); %s.", clock(f.Dead.At), times(f.Dead.Attempts), f.Dead.Reason, lastly(f.Dead.Detail), again)
-	case FateUnwanted:
-		return fmt.Sprintf("%s does not ask for it: its %s leave it out.", name, unwantedBy(f.Unwanted))
-	case FateMissed:
-		return fmt.Sprintf("It was stored when %s did not yet ask for such events; a replay of what is missing brings it.", name)
-	case FateOver:
-		return fmt.Sprintf("%s is past it: taken, or left out by the filter of that time, longer ago than the delivery log goes back.", name)
-	default:
-		return q.waiting()
-	}
-}
-
-func unwantedBy(unwanted string) string {
-	if unwanted == "filter" {
-		return "filter settings"
-	}
-	return unwanted
-}
-
-func (q *inquiry) waiting() string {
-	f := q.fate
-	text := "It is waiting"
-	if f.Replay {
-		text = "Its replay is waiting"
-	}
-	switch f.WaitingFor {
-	case WaitingDisabled:
-		text += " until the endpoint is enabled"
-	case WaitingBreaker:
-		text += " for the receiver to be back, which is asked" + untilText(" next at ", f.WaitingUntil)
-	case WaitingPause:
-		text += untilText(" until ", f.WaitingUntil) + ", as the receiver asked with Retry-After"
-	case WaitingSchedule:
-		text += untilText(" until ", f.WaitingUntil) + " for its next attempt"
-	case WaitingTurn:
-		text += " for its turn"
-		if !f.Replay {
-			text += fmt.Sprintf(", behind %d others", f.Ahead)
-		}
-	case WaitingOrder:
-		text += " for an earlier event of its video"
-	case WaitingGroup:
-		text += " for others to be told with"
-	case WaitingRate:
-		text += " for the endpoint's rate limit"
-	default:
-		text = "Its request is under way, or about to be"
-	}
-	if f.AttemptsMade > 0 {
-		text += "; so far there were " + times(f.AttemptsMade) + lastly(q.record.LastDetail)
-	}
-	return text + "."
-}
-
-func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
-
-func untilText(before string, t time.Time) string {
-	if t.IsZero() {
-		return " now"
-	}
-	return before + clock(t)
-}
-
-func short(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	case d < time.Minute:
-		return d.Round(100 * time.Millisecond).String()
-	default:
-		return d.Round(time.Second).String()
-	}
-}
-
-func times(attempts int) string {
-	if attempts == 1 {
-		return "1 attempt"
-	}
-	return fmt.Sprintf("%d attempts", attempts)
-}
-
-func lastly(detail string) string {
-	if detail == "" {
-		return ""
-	}
-	return ", the last with: " + detail
 }

@@ -48,10 +48,10 @@ func TestWhyItHasNotArrived(t *testing.T) {
 	}{
 		"evt_done0":   {FateMissed, "", "", "did not yet ask"},
 		"evt_done1":   {FateDelivered, "", "", "took it at"},
-		"evt_done2":   {FateWaiting, WaitingSchedule, "", "for its next attempt; so far there were 1 attempt, the last with: 400"},
+		"evt_done2":   {FateWaiting, WaitingSchedule, "", "for its next attempt, number 2 of 3 of its schedule; so far there was 1 attempt, the last with: 400"},
 		"evt_done3":   {FateDead, "", "", "given up at"},
-		"evt_done4":   {FateUnwanted, "", "filter", "its filter"},
-		"evt_failed5": {FateUnwanted, "", "types", "its types"},
+		"evt_done4":   {FateUnwanted, "", "filter", "its filter says no (subject != \"VI4\")"},
+		"evt_failed5": {FateUnwanted, "", "types", "video.failed is not in its events (video.done)"},
 	} {
 		got := r.why(id)
 		if got.Fate != want.fate || got.WaitingFor != want.waiting || got.Unwanted != want.unwanted || !strings.Contains(got.Sentence, want.sentence) {
