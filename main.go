@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -20,13 +19,8 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	err := command.Root().ExecuteContext(ctx)
-	if err != nil && err.Error() != "" {
-		fmt.Fprintln(printable.Writer(os.Stderr), "vidbell: "+err.Error())
-	}
+	ran, err := command.Root().ExecuteContextC(ctx)
 	code := app.ExitCode(err)
-	if code == app.ExitConfig {
-		fmt.Fprintln(os.Stderr, `"vidbell help env" lists all settings`)
-	}
+	command.Complain(printable.Writer(os.Stderr), ran, err, code)
 	return code
 }

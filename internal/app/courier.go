@@ -81,11 +81,8 @@ func (c *courier) Enable(ctx context.Context, name, reason string) error {
 	return err
 }
 
-// Disable keeps an endpoint's deliveries. The dispatcher needs a reason to show.
+// Disable keeps an endpoint's deliveries.
 func (c *courier) Disable(ctx context.Context, name, reason string) error {
-	if reason == "" {
-		reason = "no reason was given"
-	}
 	return c.use("disable endpoint", func(d delivering) error { return d.Disable(ctx, name, reason) })
 }
 

@@ -108,9 +108,9 @@ func TestEndpointChangeCommand(t *testing.T) {
 			ExitOK, "disable ops: it moves",
 			"disabled: ops gets nothing until \"vidbell endpoints enable\", its deliveries are kept\n",
 		},
-		{"for programs", EndpointChange{Name: "ops", JSON: true}, ExitOK, "disable ops: no reason was given", "{\n  \"endpoint\": \"ops\",\n  \"enabled\": false\n}\n"},
-		{"nobody has that name", EndpointChange{Name: "opps"}, ExitFailed, "disable opps: no reason was given", `no endpoint is named "opps"; there is ops, chat`},
-		{"a name that is a path", EndpointChange{Name: "../ops/x", Enable: true}, ExitFailed, "enable ../ops/x", `no endpoint is named "../ops/x"; there is ops, chat`},
+		{"for programs", EndpointChange{Name: "ops", JSON: true}, ExitOK, "disable ops: ", "{\n  \"endpoint\": \"ops\",\n  \"enabled\": false\n}\n"},
+		{"nobody has that name", EndpointChange{Name: "opps"}, ExitUsage, "disable opps: ", `no endpoint is named "opps"; there is ops, chat`},
+		{"a name that is a path", EndpointChange{Name: "../ops/x", Enable: true}, ExitUsage, "enable ../ops/x", `no endpoint is named "../ops/x"; there is ops, chat`},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
 			f := &fakeDispatcher{endpoints: []webhook.EndpointState{{Name: "ops"}, {Name: "chat"}}}
@@ -236,7 +236,7 @@ func TestDeliveriesCommand(t *testing.T) {
 	mustSay(t, said, "no deliveries")
 	said, code = run(ListOptions{Endpoint: "opps"})
 	mustContain(t, said, `no endpoint is named "opps", there are none`)
-	if code != ExitFailed {
+	if code != ExitUsage {
 		t.Errorf("code %d", code)
 	}
 }
@@ -377,7 +377,7 @@ func TestWhyCommand(t *testing.T) {
 	mustBeHarmless(t, said)
 	mustContain(t, said, `"fate": "unwanted"`)
 	said, code = command(func(out io.Writer) error { return Why(t.Context(), out, "opps", "VI1", true) })
-	if code != ExitFailed || said != `no endpoint is named "opps", there are none` {
+	if code != ExitUsage || said != `no endpoint is named "opps", there are none` {
 		t.Errorf("code %d, says %q", code, said)
 	}
 	f.err = webhook.ErrNoEvent

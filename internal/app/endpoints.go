@@ -184,9 +184,9 @@ func (r *running) explainNotFound(ctx context.Context, err error, name string) e
 	case slices.Contains(names, name):
 		return err
 	case len(names) == 0:
-		return fmt.Errorf("no endpoint is named %q, there are none", name)
+		return &ExitError{Code: ExitUsage, Err: fmt.Errorf("no endpoint is named %q, there are none", name)}
 	}
-	return fmt.Errorf("no endpoint is named %q; there is %s", name, safe(strings.Join(names, ", ")))
+	return &ExitError{Code: ExitUsage, Err: fmt.Errorf("no endpoint is named %q; there is %s", name, safe(strings.Join(names, ", ")))}
 }
 
 func endpointNames(list []web.Endpoint) []string {

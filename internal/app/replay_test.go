@@ -70,7 +70,7 @@ func TestReplayCommand(t *testing.T) {
 			"say what to replay: --dead, --missing, --event, --type, --source, --since, --until or --filter", 0,
 		},
 		{"a time that is none", ReplayOptions{Endpoint: "ops", Since: "dawn"}, some, "", ExitUsage, "", `--since: "dawn" is no time: write how long ago (2h30m), a day (2026-11-23), a time ("2026-11-23 14:05"), or RFC 3339`, 0},
-		{"nobody has that name", ReplayOptions{Endpoint: "opps", Dead: true, Yes: true}, some, "", ExitFailed, "", `no endpoint is named "opps"; there is ops, chat`, 0},
+		{"nobody has that name", ReplayOptions{Endpoint: "opps", Dead: true, Yes: true}, some, "", ExitUsage, "", `no endpoint is named "opps"; there is ops, chat`, 0},
 	} {
 		t.Run(tc.sentence, func(t *testing.T) {
 			f := &fakeDispatcher{endpoints: twoEndpoints(), replay: tc.result}

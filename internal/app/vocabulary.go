@@ -12,13 +12,12 @@ import (
 
 // FailureClasses are the kinds of failure of an attempt.
 func FailureClasses() []string {
-	return texts(webhook.ClassDNS, webhook.ClassConnect, webhook.ClassTLS, webhook.ClassTimeout, webhook.ClassReset,
-		webhook.ClassStatus, webhook.ClassRedirect, webhook.ClassBlocked, webhook.ClassBody, webhook.ClassRender)
+	return texts(webhook.Classes()...)
 }
 
 // DeadReasons are the reasons of dead letters.
 func DeadReasons() []string {
-	return texts(webhook.ReasonUsedUp, webhook.ReasonRefused, webhook.ReasonFinal, webhook.ReasonBlocked, webhook.ReasonRender)
+	return texts(webhook.Reasons()...)
 }
 
 // EventTypes are the types of events.

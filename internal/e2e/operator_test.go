@@ -130,7 +130,7 @@ func TestTheOperatorEnablesAReceiverThatWasGone(t *testing.T) {
 	o.eventually("it waits", func() bool { return o.only().Pending == 1 })
 	o.command(exitOK, "endpoints", "enable", o.endpoint)
 	o.eventually("it arrives", func() bool { return len(o.to.told(third)) == 1 })
-	mustContain(t, o.command(exitFailed, "endpoints", "enable", "else"), `no endpoint is named "else"; there is `+o.endpoint)
+	mustContain(t, o.command(exitUsage, "endpoints", "enable", "else"), `no endpoint is named "else"; there is `+o.endpoint)
 	o.stop()
 }
 
@@ -183,6 +183,67 @@ func TestTheOperatorReplaysWhatWasGivenUp(t *testing.T) {
 	mustContain(t, o.command(exitOK, "deliveries"), "→ "+o.endpoint, "415", "dead letter", "204", "delivered", letter.EventID)
 	mustContain(t, o.command(exitOK, "replay", "--dead", "--yes"), "nothing to replay")
 	mustContain(t, o.command(exitFailed, "why", o.endpoint, "VI1"), "no such event")
+	o.stop()
+}
+
+// A subscriber has the engine send an answer to where dead letters are kept. Nobody takes it for one.
+func TestTheOperatorSeesNoForgedLetters(t *testing.T) {
+	t.Parallel()
+	o := startOperated(t, "NATS_LISTEN", "127.0.0.1:0")
+	o.to.answers(func(arrival) int { return http.StatusUnsupportedMediaType })
+	no := o.finish(failed)
+	o.eventually("a dead letter", func() bool { return o.only().DeadLetters == 1 })
+	nc := connect(t, o.subscribeURL())
+	must(t, nc.PublishRequest("$JS.API.STREAM.INFO."+logStream, "vidbell.dead."+o.endpoint+".evt_forged", nil))
+	must(t, nc.Flush())
+	o.eventually("it is stored", func() bool { return o.only().DeadLetters == 2 })
+	letters := read[web.DeadLetterList](o, "dead-letters").DeadLetters
+	if len(letters) != 1 || letters[0].VideoNo != no {
+		t.Errorf("letters %+v", letters)
+	}
+	mustContain(t, o.command(exitOK, "replay", "--dead", "--dry-run"), o.endpoint, "1 event", "would be delivered once more")
+	mustContain(t, o.command(exitFailed, "why", o.endpoint, "evt_forged"), "no such event")
+	o.stop()
+}
+
+// What cannot be asked for is named, and what could be; with --json in JSON, on stderr.
+func TestTheOperatorIsToldWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	o := startOperated(t)
+	for line, parts := range map[string][]string{
+		"deliveries --class nope":                    {`class: "nope" is none, there is dns, connect, tls, timeout`},
+		"dead-letters --class nope":                  {`class: "nope" is none`},
+		"dead-letters --reason zzz":                  {`reason: "zzz" is none, there is schedule_used_up, refused`},
+		"deliveries --type finished":                 {`type: "video.finished" matches no event type, there are video.done`},
+		"deliveries --type video.x*":                 {`type: "video.x*" matches no event type`},
+		"deliveries --endpoint else":                 {`endpoint: "else": there is no endpoint by that name, there is ` + o.endpoint},
+		"dead-letters --endpoint else":               {`endpoint: "else"`, o.endpoint},
+		"replay --endpoint else --dead --dry-run":    {`endpoint: "else"`, o.endpoint},
+		"replay --dead --type nope --dry-run":        {`types: "video.nope" matches no event type`},
+		"why else VI1":                               {`endpoint: "else"`, o.endpoint},
+		"endpoints disable else":                     {`no endpoint is named "else"; there is ` + o.endpoint},
+		"deliveries --since yesterday":               {`--since: "yesterday" is no time`},
+		"replay --dead --dry-run --filter subjekt>1": {"filter: ", "subjekt"},
+	} {
+		args := strings.Fields(line)
+		mustContain(t, o.command(exitUsage, args...), append(parts, "vidbell: ")...)
+		p, code := run(t, o.settings, append(args, "--json")...)
+		mustEnd(t, p, code, exitUsage)
+		var complaint struct {
+			Error string `json:"error"`
+			Code  int    `json:"exit_code"`
+		}
+		if err := json.Unmarshal([]byte(p.stderr.String()), &complaint); err != nil || complaint.Code != exitUsage || p.stdout.String() != "" {
+			t.Errorf("%s: %v, %s on stderr, %s on stdout", line, err, p.stderr.String(), p.stdout.String())
+		}
+		mustContain(t, complaint.Error, parts...)
+	}
+	mustContain(t, o.command(exitOK, "endpoints", "disable", o.endpoint, "--reason", "it moves"), "disabled")
+	mustContain(t, o.command(exitOK, "endpoints", "disable", o.endpoint, "--reason", "it has moved"), "disabled")
+	o.command(exitOK, "endpoints", "disable", o.endpoint)
+	if e := o.only(); e.Detail != "it has moved" || e.Reason != "operator" {
+		t.Errorf("the endpoint says %+v", e)
+	}
 	o.stop()
 }
 

@@ -89,7 +89,7 @@ type AttemptQuery struct {
 // log never slows them down: a crash may take the records of its last moment along, never an event. Records are kept for 30
 // days and 512 MiB by default; the oldest go first.
 //
-// The error is ErrNoEndpoint for an endpoint that is not configured and has no records, a *FieldError, or the engine's.
+// The error is a *FieldError, of an endpoint too that is not configured and has no records, or the engine's.
 func (d *Dispatcher) Attempts(ctx context.Context, q AttemptQuery) (list []Attempt, next uint64, err error) {
 	q, err = q.checked()
 	if err != nil {
@@ -100,7 +100,7 @@ func (d *Dispatcher) Attempts(ctx context.Context, q AttemptQuery) (list []Attem
 	}
 	list, next, err = d.readAttempts(ctx, q, lookBytes)
 	if err == nil && len(list) == 0 && q.Endpoint != "" && next == 0 {
-		_, err = d.lane(q.Endpoint)
+		_, err = d.asked(q.Endpoint)
 	}
 	return list, next, err
 }
@@ -116,7 +116,22 @@ const (
 func (q AttemptQuery) checked() (AttemptQuery, error) {
 	limit, err := checkListed(q.Limit, q.Type, q.Since, q.Until)
 	q.Limit = limit
+	if err == nil {
+		err = checkWord("class", q.Class, Classes())
+	}
 	return q, err
+}
+
+// checkWord refuses what is none of a closed set: an empty answer would be taken for good news.
+func checkWord[T ~string](field, word string, all []T) error {
+	if word == "" || slices.Contains(all, T(word)) {
+		return nil
+	}
+	words := make([]string, len(all))
+	for i, w := range all {
+		words[i] = string(w)
+	}
+	return &FieldError{field, fmt.Errorf("%q is none, there is %s", word, strings.Join(words, ", "))}
 }
 
 func checkListed(limit int, kind string, since, until time.Time) (int, error) {

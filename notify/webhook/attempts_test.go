@@ -124,9 +124,11 @@ func TestQueriesThatCannotBeAreNamed(t *testing.T) {
 	r := e.prepare([]Endpoint{{Name: "a", URL: "http://127.0.0.1:1"}})
 	now := time.Now()
 	for field, q := range map[string]AttemptQuery{
-		"limit": {Limit: 1001},
-		"type":  {Type: "video.donne"},
-		"until": {Since: now, Until: now},
+		"limit":    {Limit: 1001},
+		"type":     {Type: "video.donne"},
+		"class":    {Class: "nope"},
+		"until":    {Since: now, Until: now},
+		"endpoint": {Endpoint: "b"},
 	} {
 		_, _, err := r.Attempts(t.Context(), q)
 		var mistake *FieldError

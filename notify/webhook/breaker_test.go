@@ -246,11 +246,16 @@ func TestAnOperatorDisablesAndEnables(t *testing.T) {
 	endpoints := []Endpoint{{Name: "a", URL: in.URL}}
 	first := e.dispatch(endpoints)
 	must(t, first.Disable(t.Context(), "a", "maintenance\x00window"))
-	must(t, first.Disable(t.Context(), "a", "again"))
+	told := len(e.messages(e.names.OpsStream(), ">"))
+	must(t, first.Disable(t.Context(), "a", "another maintenance"))
+	must(t, first.Disable(t.Context(), "a", "")) // says nothing new
+	if n := len(e.messages(e.names.OpsStream(), ">")); n != told {
+		t.Errorf("it was told %d times more", n-told)
+	}
 	ids := []string{e.append("done", 0), e.append("done", 1)}
 	first.stop()
 	second := e.dispatch(endpoints)
-	if h := second.state(t, "a"); h.State != StateDisabled || h.Cause != CauseOperator || h.Detail != "maintenance window" || !h.Next.IsZero() {
+	if h := second.state(t, "a"); h.State != StateDisabled || h.Cause != CauseOperator || h.Detail != "another maintenance" || !h.Next.IsZero() {
 		t.Errorf("%+v", h)
 	}
 	if len(in.seen()) != 0 {

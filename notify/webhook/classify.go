@@ -28,6 +28,13 @@ const (
 	ClassRender   Class = "render"   // no request could be made of the event in the endpoint's format
 )
 
+// Classes lists all of them.
+func Classes() []Class {
+	return []Class{
+		ClassDNS, ClassConnect, ClassTLS, ClassTimeout, ClassReset, ClassStatus, ClassRedirect, ClassBlocked, ClassBody, ClassRender,
+	}
+}
+
 // Reason says why a delivery became a dead letter.
 type Reason string
 
@@ -39,6 +46,11 @@ const (
 	ReasonBlocked Reason = "blocked_address"  // see ClassBlocked
 	ReasonRender  Reason = "render"           // see ClassRender
 )
+
+// Reasons lists all of them.
+func Reasons() []Reason {
+	return []Reason{ReasonUsedUp, ReasonRefused, ReasonFinal, ReasonBlocked, ReasonRender}
+}
 
 // shortSteps is how much of the schedule a 4xx has: long enough for a bad deploy to be rolled back, not for days.
 const shortSteps = 4

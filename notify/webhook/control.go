@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Enable lets an endpoint have its deliveries again, whatever kept them from it: Disable, a 410, five days without a success,
@@ -21,8 +22,8 @@ func (d *Dispatcher) Enable(ctx context.Context, endpoint string) error {
 }
 
 // Disable keeps an endpoint's deliveries from it until Enable, or until its URL changes, across restarts. Requests under way
-// are finished; nothing is dropped. why is shown to people: no secret belongs there. A disabled endpoint stays as it is. The
-// error is ErrNoEndpoint, or says that the engine has not yet written it down; the endpoint is disabled all the same.
+// are finished; nothing is dropped. why is shown to people: no secret belongs there. Of an endpoint that is disabled already it
+// replaces what was said before, and nothing else; an empty why leaves that. The error is ErrNoEndpoint, or says that the engine has not yet written it down; the endpoint is disabled all the same.
 func (d *Dispatcher) Disable(ctx context.Context, endpoint, why string) error {
 	l, err := d.lane(endpoint)
 	if err != nil {
@@ -52,6 +53,23 @@ func (d *Dispatcher) States() []Health {
 		all[i] = l.report()
 	}
 	return all
+}
+
+// asked is lane for a question or an order that names the endpoint in a field: the error is for whoever wrote it.
+func (d *Dispatcher) asked(endpoint string) (*lane, error) {
+	l, err := d.lane(endpoint)
+	if err == nil {
+		return l, nil
+	}
+	states := d.States()
+	if len(states) == 0 {
+		return nil, &FieldError{"endpoint", fmt.Errorf("%q: %w, there are none", endpoint, err)}
+	}
+	names := make([]string, len(states))
+	for i, s := range states {
+		names[i] = s.Endpoint
+	}
+	return nil, &FieldError{"endpoint", fmt.Errorf("%q: %w, there is %s", endpoint, err, strings.Join(names, ", "))}
 }
 
 func (d *Dispatcher) lane(endpoint string) (*lane, error) {

@@ -217,10 +217,7 @@ func (f *feed) ours(h nats.Header) bool {
 	if !f.queue {
 		return notify.IsEvent(h)
 	}
-	event := nats.Header{
-		jetstream.MsgIDHeader: {firstHeader(h, HeaderEventID)}, contentTypeHeader: {firstHeader(h, contentTypeHeader)},
-	}
-	return notify.IsEvent(event)
+	return isQueueable(firstHeader(h, HeaderEventID), firstHeader(h, contentTypeHeader))
 }
 
 // skip acknowledges a message that vidbell did not write: it is neither signed nor sent.

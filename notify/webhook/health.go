@@ -192,7 +192,11 @@ func (l *lane) disable(cause Cause, detail string, status int, now time.Time) {
 	defer l.healthMu.Unlock()
 	failing := l.gate.failingSince()
 	if !l.gate.disable() {
+		l.restate(cause, detail)
 		return
+	}
+	if cause == CauseOperator && detail == "" {
+		detail = "no reason was given"
 	}
 	since := now
 	if cause == CauseNoSuccess {
@@ -202,6 +206,17 @@ func (l *lane) disable(cause Cause, detail string, status int, now time.Time) {
 		notify.TypeEndpointDisabled, since)
 	l.log.Error("webhook endpoint disabled, its events are kept", zap.String("cause", string(cause)), zap.Int("status", status),
 		zap.String("to_resume", "change the endpoint's URL or enable it"))
+}
+
+// restate has an operator's word stand for why a disabled endpoint is disabled, whatever it was before. The caller holds healthMu.
+func (l *lane) restate(cause Cause, detail string) {
+	if cause != CauseOperator || detail == "" || l.health.State != StateDisabled {
+		return
+	}
+	next := l.health
+	next.Cause, next.Detail, next.Status = cause, detail, 0
+	l.become(next)
+	l.log.Info("webhook endpoint is disabled for another reason now", zap.String("cause", string(cause)))
 }
 
 // enable opens the lane again, whatever closed it. That it recovered is told when it has taken a delivery.

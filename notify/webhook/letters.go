@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"vidbell/notify"
@@ -66,9 +67,17 @@ type DeadQuery struct {
 }
 
 // DeadLetters lists what was given up, the newest first, one letter for each endpoint and event. next goes into the query's
-// Before for what follows, as with Attempts. The error is ErrNoEndpoint, a *FieldError, or the engine's.
+// Before for what follows, as with Attempts. The error is a *FieldError, of an endpoint too that is not configured and has no
+// letters, or the engine's.
 func (d *Dispatcher) DeadLetters(ctx context.Context, q DeadQuery) (list []DeadLetter, next uint64, err error) {
-	if q.Limit, err = checkListed(q.Limit, q.Type, q.Since, q.Until); err != nil {
+	q.Limit, err = checkListed(q.Limit, q.Type, q.Since, q.Until)
+	if err == nil {
+		err = checkWord("class", q.Class, Classes())
+	}
+	if err == nil {
+		err = checkWord("reason", q.Reason, Reasons())
+	}
+	if err != nil {
 		return nil, 0, err
 	}
 	if !d.isPrepared() {
@@ -78,7 +87,7 @@ func (d *Dispatcher) DeadLetters(ctx context.Context, q DeadQuery) (list []DeadL
 	letters := backwards{js: d.config.JetStream, stream: names.DeadStream(), subject: q.subject(names), before: q.Before}
 	end, err := letters.each(ctx, func(msg *jetstream.RawStreamMsg) bool {
 		next = msg.Sequence
-		if letter := readLetter(names, msg); q.matches(letter) {
+		if letter := readLetter(names, msg); isLetter(names, msg) && q.matches(letter) {
 			list = append(list, letter)
 		}
 		return len(list) < q.Limit && letters.bytes < lookBytes
@@ -87,7 +96,7 @@ func (d *Dispatcher) DeadLetters(ctx context.Context, q DeadQuery) (list []DeadL
 		next = 0
 	}
 	if err == nil && len(list) == 0 && q.Endpoint != "" && next == 0 {
-		_, err = d.lane(q.Endpoint)
+		_, err = d.asked(q.Endpoint)
 	}
 	if err != nil {
 		return nil, 0, err
@@ -148,9 +157,27 @@ func readLetter(names notify.Names, msg *jetstream.RawStreamMsg) DeadLetter {
 	return l
 }
 
+// isLetter reports whether vidbell wrote a message. Others get there: a subscriber may have the engine send the answer to a
+// request to any subject.
+func isLetter(names notify.Names, msg *jetstream.RawStreamMsg) bool {
+	endpoint, id := firstHeader(msg.Header, HeaderEndpoint), firstHeader(msg.Header, HeaderEventID)
+	return endpoint != "" && msg.Subject == names.DeadSubject(endpoint, id) && firstHeader(msg.Header, HeaderReason) != "" &&
+		strings.HasPrefix(firstHeader(msg.Header, jetstream.MsgIDHeader), endpoint+"."+id) &&
+		isQueueable(id, firstHeader(msg.Header, contentTypeHeader))
+}
+
+// isQueueable reports whether an id and a type of content are those of an event of ours.
+func isQueueable(id, contentType string) bool {
+	return notify.IsEvent(nats.Header{jetstream.MsgIDHeader: {id}, contentTypeHeader: {contentType}})
+}
+
 // letter reads the dead letter of an event, nil when there is none.
 func (d *Dispatcher) letter(ctx context.Context, endpoint, id string) (*jetstream.RawStreamMsg, error) {
-	return lastOf(ctx, d.records.dead, d.config.Names.DeadSubject(endpoint, id))
+	msg, err := lastOf(ctx, d.records.dead, d.config.Names.DeadSubject(endpoint, id))
+	if msg != nil && !isLetter(d.config.Names, msg) {
+		return nil, nil //nolint:nilnil // none of ours is none
+	}
+	return msg, err
 }
 
 // lastOf reads the last message of a subject, nil when there is none.

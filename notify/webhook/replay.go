@@ -66,12 +66,12 @@ var ErrReplayFull = errors.New("the replay queue is full")
 // endpoint's requests under way, 50 requests a second by default and at most half of its rate, and lets live deliveries go
 // first. A dead letter is removed when its replay is delivered.
 //
-// The error is ErrNoEndpoint, ErrNoEvent when one of EventIDs is not found (nothing is queued then), ErrReplayFull, a
-// *FieldError, or the engine's. Beside an error the result says what was queued.
+// The error is ErrNoEvent when one of EventIDs is not found (nothing is queued then), ErrReplayFull, a *FieldError, of an endpoint
+// too that is not configured, or the engine's. Beside an error the result says what was queued.
 func (d *Dispatcher) Replay(ctx context.Context, r ReplayRequest) (ReplayResult, error) {
-	l, err := d.lane(r.Endpoint)
+	l, err := d.asked(r.Endpoint)
 	if err != nil {
-		return ReplayResult{}, fmt.Errorf("replay to endpoint %q: %w", r.Endpoint, err)
+		return ReplayResult{}, err
 	}
 	ask, err := r.checked()
 	if err != nil {
@@ -205,6 +205,9 @@ func (p *replay) letters(ctx context.Context) error {
 		}
 		if err != nil {
 			return fmt.Errorf("read dead letter: %w", err)
+		}
+		if !isLetter(names, msg) {
+			continue
 		}
 		if !p.consider(ctx, letterEvent(msg)) {
 			return p.err
@@ -350,7 +353,9 @@ func (p *replay) isMissing(ctx context.Context, e loggedEvent) (bool, error) {
 		}
 	}
 	if p.dead[p.lane.names.DeadSubject(p.lane.target.Name, e.id)] {
-		return true, nil
+		if letter, err := p.d.letter(ctx, p.lane.target.Name, e.id); letter != nil || err != nil {
+			return letter != nil, err
+		}
 	}
 	if p.proof.given(e) {
 		return false, nil

@@ -81,7 +81,9 @@ func (l *lane) readBuried(ctx context.Context) error {
 		if newest.Time.Sub(msg.Time) > buriedWithin || read == maxBuried {
 			return false
 		}
-		read++
+		if read++; !isLetter(l.names, msg) {
+			return true
+		}
 		l.buried.set(firstHeader(msg.Header, HeaderEventID), true)
 		return true
 	})

@@ -76,11 +76,12 @@ const (
 )
 
 // Why tells what became of an event, or of all events of a video, at an endpoint: whether it was wanted, when it was stored,
-// tried and taken, or what it waits for. The error is ErrNoEndpoint, ErrNoEvent, or the engine's.
+// tried and taken, or what it waits for. The error is ErrNoEvent, a *FieldError of an endpoint that is
+// not configured, or the engine's.
 func (d *Dispatcher) Why(ctx context.Context, endpoint, eventIDOrVideoNo string) (Explanation, error) {
-	l, err := d.lane(endpoint)
+	l, err := d.asked(endpoint)
 	if err != nil {
-		return Explanation{}, fmt.Errorf("endpoint %q: %w", endpoint, err)
+		return Explanation{}, err
 	}
 	if !d.isPrepared() {
 		return Explanation{}, errNotPrepared
