@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -182,6 +183,36 @@ func TestTheHealthOfAnEndpointIsToldToThoseWhoAsk(t *testing.T) {
 		t.Errorf("nothing under %s", subject)
 	}
 	r.showsNothingOf(t, "hidden")
+}
+
+// What was asked of a receiver before it was enabled, and is answered after that, does not disable it again.
+func TestALateAnswerDisablesNobody(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(letGo)
+	in := startReceiver(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Webhook-Id") == "evt_done2" {
+			<-release
+		}
+		w.WriteHeader(http.StatusGone)
+	})
+	e := startEngine(t)
+	r := e.dispatch([]Endpoint{{Name: "a", URL: in.URL}})
+	slow := e.append("done", 2)
+	eventually(t, "it hangs", func() bool { return in.count(slow) == 1 })
+	gone := e.append("done", 1)
+	eventually(t, "it is disabled", func() bool { return r.state(t, "a").State == StateDisabled })
+	must(t, r.Enable(t.Context(), "a"))
+	in.answers(nil)
+	letGo()
+	for _, id := range []string{slow, gone} {
+		eventually(t, id, func() bool { return in.count(id) == 2 })
+	}
+	eventually(t, "nothing is left", func() bool { return r.endpoint("a").Pending == 0 })
+	if h := r.state(t, "a"); h.State != StateActive {
+		t.Errorf("%+v", h)
+	}
 }
 
 func TestAnOpenBreakerSurvivesARestart(t *testing.T) {

@@ -141,6 +141,14 @@ func (g *gate) failed(now time.Time, outage, probe bool) (opened, expired bool) 
 	return opened, now.Sub(g.failing) >= g.timing.giveUp
 }
 
+// isOld reports whether an attempt that began at a time was made before the receiver was back, or was enabled: what it came to says
+// nothing of the receiver that is there now.
+func (g *gate) isOld(began time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.open && began.Before(g.recovered)
+}
+
 func (g *gate) count(now time.Time) {
 	if g.row == 0 {
 		g.rowSince = now

@@ -327,6 +327,7 @@ func (l *lane) heed(next decision) {
 	case next.aborted:
 	case next.verdict == verdictDelivered:
 		l.noteSuccess(l.now())
+	case !next.probe && l.gate.isOld(next.record.LastAt.Add(-next.took)):
 	case next.verdict == verdictDisable:
 		l.disable(CauseGone, next.detail, next.status, next.record.LastAt)
 	default:
