@@ -321,20 +321,23 @@ func (l *lane) wait(r record, retryAfter time.Duration) (wait time.Duration, pau
 // heed draws the conclusions for the whole endpoint.
 func (l *lane) heed(next decision) {
 	l = l.front()
+	old := !next.probe && l.gate.isOld(next.record.LastAt.Add(-next.took))
 	switch {
 	case next.aborted && next.probe:
 		l.gate.abandon()
 	case next.aborted:
 	case next.verdict == verdictDelivered:
 		l.noteSuccess(l.now())
-	case !next.probe && l.gate.isOld(next.record.LastAt.Add(-next.took)):
+	case next.verdict == verdictDisable && old:
 	case next.verdict == verdictDisable:
 		l.disable(CauseGone, next.detail, next.status, next.record.LastAt)
 	default:
 		if !next.pause.IsZero() {
 			l.pause(next.pause, next.status, next.record.LastAt)
 		}
-		l.noteFailure(next)
+		if !old {
+			l.noteFailure(next)
+		}
 	}
 }
 
