@@ -92,7 +92,10 @@ func retryAfter(err error) time.Duration {
 
 // request makes one request within the quota.
 func (r *runner) request(ctx context.Context, l lane, q memories.Query) (memories.Page, error) {
-	if err := r.Account.Wait(ctx, l.urgency()); err != nil {
+	asked := time.Now()
+	err := r.Account.Wait(ctx, l.urgency())
+	r.poller.metrics.waited.WithLabelValues(r.Name).Add(time.Since(asked).Seconds())
+	if err != nil {
 		return memories.Page{}, err
 	}
 	page, err := r.list(ctx, l, q)

@@ -21,7 +21,7 @@ func (w *world) counter(name string, labels ...string) float64 {
 		}
 		for _, m := range f.GetMetric() {
 			if matches(m, labels) {
-				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 			}
 		}
 	}

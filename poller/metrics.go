@@ -28,6 +28,8 @@ type metrics struct {
 	degraded   *prometheus.GaugeVec
 	lastPoll   *prometheus.GaugeVec
 	detection  *prometheus.HistogramVec
+	duration   *prometheus.HistogramVec
+	waited     *prometheus.CounterVec
 
 	off      *prometheus.GaugeVec
 	held     *prometheus.GaugeVec
@@ -83,6 +85,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "vidbell_detection_latency_seconds", Help: "From the start of the request that showed a change to the change stored in the log.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
 		}, []string{"source"}),
+		duration: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "vidbell_poll_duration_seconds", Help: "Time of one tick of a source, waiting for the quota and for the log included.",
+			Buckets: prometheus.ExponentialBuckets(0.05, 2, 14),
+		}, []string{"source"}),
+		waited: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "vidbell_poll_quota_wait_seconds_total", Help: "Time that requests of a source waited for their turn in the quota of its account.",
+		}, []string{"source"}),
 		off: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "vidbell_sweep_count_difference", Help: "Videos that the last complete sweep saw more, or fewer, than the platform counts.",
 		}, []string{"source"}),
@@ -123,7 +132,7 @@ func (m *metrics) addSource(name string, a *Account) {
 	}
 	m.ignored.WithLabelValues(name, "stale")
 	m.ignored.WithLabelValues(name, "unconfirmed")
-	for _, v := range []*prometheus.CounterVec{m.mismatches, m.observes, m.unknown} {
+	for _, v := range []*prometheus.CounterVec{m.mismatches, m.observes, m.unknown, m.waited} {
 		v.WithLabelValues(name)
 	}
 	for _, st := range statuses() {
@@ -133,6 +142,7 @@ func (m *metrics) addSource(name string, a *Account) {
 	m.lastPoll.WithLabelValues(name)
 	m.degraded.WithLabelValues(name)
 	m.detection.WithLabelValues(name)
+	m.duration.WithLabelValues(name)
 	m.rate.WithLabelValues(name).Set(a.Rate())
 	for _, v := range []*prometheus.GaugeVec{m.off, m.held, m.suspects} {
 		v.WithLabelValues(name)
@@ -153,7 +163,7 @@ func (m *metrics) removeSource(name string) {
 		DeletePartialMatch(prometheus.Labels) int
 	}{
 		m.polls, m.requests, m.sweeps, m.changes, m.ignored, m.mismatches, m.observes, m.unknown, m.videos, m.lastSweep, m.lastPoll, m.degraded,
-		m.detection, m.rate, m.off, m.held, m.suspects, m.filters, m.meaning, m.order,
+		m.detection, m.rate, m.off, m.held, m.suspects, m.filters, m.meaning, m.order, m.duration, m.waited,
 	} {
 		v.DeletePartialMatch(labels)
 	}
@@ -167,7 +177,8 @@ func (m *metrics) request(source string, l lane, class memories.Class) {
 	m.requests.WithLabelValues(source, string(l), outcome).Inc()
 }
 
-func (m *metrics) poll(source string, err error) {
+func (m *metrics) poll(source string, took time.Duration, err error) {
+	m.duration.WithLabelValues(source).Observe(took.Seconds())
 	outcome := outcomeOK
 	if err != nil {
 		outcome = string(outcomeFailed)

@@ -65,6 +65,8 @@ func TestEverySeriesIsThereFromTheStartAtZero(t *testing.T) {
 			"vidbell_parse_meaning":                         3,
 			"vidbell_suspects":                              1,
 			"vidbell_sweep_count_difference":                1,
+			"vidbell_poll_duration_seconds":                 1,
+			"vidbell_poll_quota_wait_seconds_total":         1,
 		} {
 			if series[name] != want {
 				t.Errorf("%s has %d series, want %d", name, series[name], want)
@@ -103,6 +105,7 @@ func TestMetricsShowWhatHappened(t *testing.T) {
 			{1, "vidbell_changes_total", []string{"reason", "moved"}},
 			{1, "vidbell_videos", []string{"status", "unknown"}},
 			{1, "vidbell_videos", []string{"status", "failed"}},
+			{5, "vidbell_poll_duration_seconds", nil},
 		} {
 			if got := w.counter(c.name, c.of...); got != c.want {
 				t.Errorf("%s%v is %v, want %v", c.name, c.of, got, c.want)
@@ -140,6 +143,42 @@ func TestTheConfigurationIsChecked(t *testing.T) {
 		}
 		if _, err := poller.New(poller.Config{}); err == nil {
 			t.Error("an empty configuration was taken")
+		}
+	})
+}
+
+// Requests are spaced evenly: of two sources that poll at once on one key, one waits.
+func TestMetricsShowTheWaitForTheQuota(t *testing.T) {
+	inBubble(t, simulator.Options{}, func(w *world) {
+		account := poller.NewAccount(1)
+		w.startOf(w.source("default", account, key), w.source("second", account, key))
+		before := w.counter("vidbell_poll_quota_wait_seconds_total")
+		w.ticks(3)
+		if waited := w.counter("vidbell_poll_quota_wait_seconds_total") - before; waited < 2.9 || waited > 3.1 {
+			t.Errorf("waited %v s in three ticks, want one each", waited)
+		}
+	})
+}
+
+func TestASourceThatIsLeftOutLeavesNoSeries(t *testing.T) {
+	inBubble(t, simulator.Options{}, func(w *world) {
+		account := poller.NewAccount(5)
+		one, other := w.source("default", account, key), w.source("second", account, key)
+		r := w.startOf(one, other)
+		w.ticks(2)
+		if err := r.poller.Apply(t.Context(), []poller.Source{one}); err != nil {
+			t.Fatal(err)
+		}
+		families, err := w.metrics.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			for _, m := range f.GetMetric() {
+				if matches(m, []string{"source", "second"}) {
+					t.Errorf("%s is still there", f.GetName())
+				}
+			}
 		}
 	})
 }

@@ -155,8 +155,9 @@ func (r *runner) run(ctx context.Context, first time.Duration) error {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // told to stop
 		}
+		took := time.Since(r.polled)
 		r.afterTick(ctx, err)
-		r.poller.metrics.poll(r.Name, err)
+		r.poller.metrics.poll(r.Name, took, err)
 		next := r.polled.Add(r.schedule.after(busy, r.health.refused(), r.poller.random()))
 		r.publishStatus(next, err)
 		if err := r.rest(ctx, next); err != nil {

@@ -407,18 +407,3 @@ func (d *Dispatcher) watchPending(ctx context.Context) {
 		}
 	}
 }
-
-func (d *Dispatcher) readPending(ctx context.Context) {
-	pending := make(map[*lane]uint64)
-	unknown := make(map[*lane]bool)
-	for _, f := range d.roster().feeds {
-		n, err := f.pending(ctx)
-		pending[f.lane] += n
-		unknown[f.lane] = unknown[f.lane] || err != nil
-	}
-	for l, n := range pending {
-		if !unknown[l] { // the last number known says more than a guess
-			l.metrics.pending.Set(float64(n))
-		}
-	}
-}

@@ -73,10 +73,10 @@ func (d *Dispatcher) endpointState(ctx context.Context, l *lane) (EndpointState,
 		Name: name, URL: l.target.masked(), Format: string(l.target.Format), State: plainState(h.State), Health: h,
 		Since: h.Since, Reason: string(h.Cause), Detail: h.Detail, InFlight: h.InFlight, NextAttempt: h.Next,
 	}
-	if err := d.addPending(ctx, l, &s); err != nil {
+	var err error
+	if s.Pending, s.OldestPending, err = d.backlog(ctx, l); err != nil {
 		return s, err
 	}
-	var err error
 	if s.DeadLetters, err = countOf(ctx, l.js, names.DeadStream(), below(names.DeadSubject(name, "x")), 0); err != nil {
 		return s, err
 	}
@@ -103,29 +103,6 @@ func plainState(s State) string {
 
 // maxAskedFilters bounds what is asked to find the oldest pending event.
 const maxAskedFilters = 16
-
-func (d *Dispatcher) addPending(ctx context.Context, l *lane, s *EndpointState) error {
-	for _, f := range d.roster().feeds {
-		if f.lane != l {
-			continue
-		}
-		n, err := f.pending(ctx)
-		if err != nil {
-			return err
-		}
-		if s.Pending += n; n == 0 || len(f.filters) > maxAskedFilters {
-			continue
-		}
-		at, err := f.oldestPending(ctx)
-		if err != nil {
-			return err
-		}
-		if s.OldestPending.IsZero() || !at.IsZero() && at.Before(s.OldestPending) {
-			s.OldestPending = at
-		}
-	}
-	return nil
-}
 
 // oldestPending is when the first event behind the consumer's floor was stored: that one is not acknowledged.
 func (f *feed) oldestPending(ctx context.Context) (at time.Time, err error) {

@@ -24,7 +24,7 @@ const (
 // dropped instead of handed back. Here every message that the engine has handed out is in held, is kept alive, and is
 // answered for; and no more are asked for than the lane can start soon.
 //
-// All fields but floor belong to the goroutine in run.
+// All fields but floor and first belong to the goroutine in run.
 type feed struct {
 	lane     *lane
 	js       jetstream.JetStream
@@ -34,6 +34,7 @@ type feed struct {
 	consumer string
 	filters  []string
 	next     string        // subject of pull requests
+	first    firstStored   // behind the floor
 	floor    atomic.Uint64 // every event up to it is acknowledged
 	queue    bool          // it brings replays
 	limit    int           // of held and asked for together

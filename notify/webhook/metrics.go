@@ -17,6 +17,8 @@ type metrics struct {
 	latency  *prometheus.HistogramVec
 	inFlight *prometheus.GaugeVec
 	state    *prometheus.GaugeVec
+	oldest   *prometheus.GaugeVec
+	success  *prometheus.GaugeVec
 
 	filtered     *prometheus.CounterVec
 	filterErrors *prometheus.CounterVec
@@ -38,6 +40,14 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		pending: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "vidbell_webhook_pending",
 			Help: "Events not yet delivered to a webhook endpoint, those waiting for a retry included.",
+		}, endpoint),
+		oldest: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_webhook_oldest_pending_timestamp_seconds",
+			Help: "When the oldest event not yet delivered to a webhook endpoint was stored; 0 for none.",
+		}, endpoint),
+		success: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vidbell_webhook_last_success_timestamp_seconds",
+			Help: "When a webhook endpoint last took a delivery from this process; 0 before the first.",
 		}, endpoint),
 		dead: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "vidbell_webhook_dead_letters_total",
@@ -76,7 +86,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	if registerer == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.attempts, m.duration, m.pending, m.dead, m.foreign, m.latency, m.inFlight, m.state, m.filtered, m.filterErrors, m.unlogged} {
+	for _, c := range []prometheus.Collector{m.attempts, m.duration, m.pending, m.dead, m.foreign, m.latency, m.inFlight, m.state, m.oldest, m.success, m.filtered, m.filterErrors, m.unlogged} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("register webhook metrics: %w", err)
 		}
@@ -94,6 +104,8 @@ type laneMetrics struct {
 	foreign  prometheus.Counter
 	latency  prometheus.Observer
 	inFlight prometheus.Gauge
+	oldest   prometheus.Gauge
+	success  prometheus.Gauge
 
 	filtered     prometheus.Counter
 	filterErrors prometheus.Counter
@@ -109,6 +121,8 @@ func (m *metrics) lane(endpoint string) *laneMetrics {
 		foreign:  m.foreign.WithLabelValues(endpoint),
 		latency:  m.latency.WithLabelValues(endpoint),
 		inFlight: m.inFlight.WithLabelValues(endpoint),
+		oldest:   m.oldest.WithLabelValues(endpoint),
+		success:  m.success.WithLabelValues(endpoint),
 
 		filtered:     m.filtered.WithLabelValues(endpoint),
 		filterErrors: m.filterErrors.WithLabelValues(endpoint),
@@ -128,7 +142,7 @@ func (m *metrics) forget(endpoint string) {
 	labels := prometheus.Labels{"endpoint": endpoint}
 	for _, v := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{m.attempts, m.duration, m.pending, m.dead, m.foreign, m.latency, m.inFlight, m.state, m.filtered, m.filterErrors} {
+	}{m.attempts, m.duration, m.pending, m.dead, m.foreign, m.latency, m.inFlight, m.state, m.oldest, m.success, m.filtered, m.filterErrors} {
 		v.DeletePartialMatch(labels)
 	}
 }
@@ -136,6 +150,9 @@ func (m *metrics) forget(endpoint string) {
 func (l *laneMetrics) attempt(v verdict, took time.Duration) {
 	l.attempts[v].Inc()
 	l.duration.Observe(took.Seconds())
+	if v == verdictDelivered {
+		l.success.Set(timestamp(time.Now()))
+	}
 }
 
 func (l *laneMetrics) enter(state State) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -74,7 +75,8 @@ func TestMetricsAreWellNamedAndThereFromTheStart(t *testing.T) {
 	}
 	for _, name := range []string{
 		"vidbell_webhook_attempt_duration_seconds", "vidbell_webhook_pending", "vidbell_webhook_dead_letters_total", "vidbell_webhook_foreign_messages_total",
-		"vidbell_webhook_delivery_latency_seconds", "vidbell_webhook_in_flight",
+		"vidbell_webhook_delivery_latency_seconds", "vidbell_webhook_in_flight", "vidbell_webhook_oldest_pending_timestamp_seconds",
+		"vidbell_webhook_last_success_timestamp_seconds",
 	} {
 		if got := r.value(t, name, "a"); got != 0 {
 			t.Errorf("%s starts at %v", name, got)
@@ -99,12 +101,22 @@ func TestMetricsFollowTheDeliveries(t *testing.T) {
 	if got := r.value(t, "vidbell_webhook_pending", "a"); got != 10 {
 		t.Errorf("%v are pending, want 10", got)
 	}
+	oldest := r.value(t, "vidbell_webhook_oldest_pending_timestamp_seconds", "a")
+	if age := time.Since(time.UnixMilli(int64(oldest * 1e3))); age < 0 || age > time.Minute {
+		t.Errorf("the oldest is pending since %s", age)
+	}
 	close(release)
 	eventually(t, "ten delivered", func() bool { return r.value(t, "vidbell_webhook_attempts_total", "a", "delivered") == 10 })
 	eventually(t, "none pending", func() bool {
 		r.readPending(t.Context())
 		return r.value(t, "vidbell_webhook_pending", "a") == 0
 	})
+	if got := r.value(t, "vidbell_webhook_oldest_pending_timestamp_seconds", "a"); got != 0 {
+		t.Errorf("none is pending, and the oldest of them since %v", got)
+	}
+	if last := r.value(t, "vidbell_webhook_last_success_timestamp_seconds", "a"); last < oldest {
+		t.Errorf("the last success was at %v, the first event at %v", last, oldest)
+	}
 	for _, name := range []string{"vidbell_webhook_attempt_duration_seconds", "vidbell_webhook_delivery_latency_seconds"} {
 		if got := r.value(t, name, "a"); got != 10 {
 			t.Errorf("%s has %v samples", name, got)
@@ -129,5 +141,23 @@ func TestNewNamesWhatIsMissing(t *testing.T) {
 	}
 	if _, err := New(c); err == nil {
 		t.Error("two dispatchers share their metrics")
+	}
+}
+
+func TestAnEndpointThatIsLeftOutLeavesNoSeries(t *testing.T) {
+	e, in := startEngine(t), startReceiver(t, nil)
+	one, other := Endpoint{Name: "a", URL: in.URL}, Endpoint{Name: "b", URL: in.URL}
+	r := e.prepare([]Endpoint{one, other}).start()
+	eventually(t, "it runs", func() bool { return r.Apply(t.Context(), []Endpoint{one}) == nil })
+	families, err := r.registry.Gather()
+	must(t, err)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetName() == "endpoint" && l.GetValue() == "b" {
+					t.Errorf("%s is still there", f.GetName())
+				}
+			}
+		}
 	}
 }
