@@ -5,8 +5,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
 
 	"vidbell/diff"
@@ -186,29 +184,6 @@ func engineConfig(c *config.Config, log *zap.Logger) engine.Config {
 		},
 		Name: "vidbell", Logger: log,
 	}
-}
-
-// newRegistry holds all metrics of a process.
-func newRegistry(connected func() bool) *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	b := BuildInfo()
-	r.MustRegister(
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "vidbell_build_info", Help: "Always 1; the labels say what is running.",
-			ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "go": b.Go},
-		}, func() float64 { return 1 }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "vidbell_nats_connected", Help: "1 while the engine is connected.",
-		}, func() float64 {
-			if connected() {
-				return 1
-			}
-			return 0
-		}),
-	)
-	return r
 }
 
 func plural(n int, one string) string {

@@ -68,7 +68,7 @@ func newService(ctx context.Context, cfg *config.Config, log *zap.Logger) (*serv
 		s.close()
 		return nil, err
 	}
-	s.registry = newRegistry(s.engine.Conn.IsConnected)
+	s.registry = newRegistry(s.engine.Conn, s.ready)
 	s.tracing, err = telemetry.Start(ctx, telemetry.Config{
 		Version: BuildInfo().Version, Instance: cfg.Names.Instance, Logger: log.Named("telemetry"),
 	})

@@ -5,8 +5,13 @@ import (
 	"runtime/debug"
 )
 
-// version is set by the linker for releases; a build from a checkout says so itself.
-var version = "" //nolint:gochecknoglobals // the linker can set nothing else
+// Set by the linker for releases and where there is no checkout to ask, as in a container: -X vidbell/internal/app.version=v1.2.3.
+// A build from a checkout knows commit and date itself.
+var (
+	version = ""
+	commit  = "" // whole, in hexadecimal
+	date    = "" // of the commit, RFC 3339
+)
 
 // Build says what this binary was made from.
 type Build struct {
@@ -18,7 +23,7 @@ type Build struct {
 
 // BuildInfo reads what the tool chain recorded.
 func BuildInfo() Build {
-	b := Build{Version: version, Go: runtime.Version()}
+	b := Build{Version: version, Commit: commit, Date: date, Go: runtime.Version()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b.named()
@@ -27,10 +32,10 @@ func BuildInfo() Build {
 		b.Version = info.Main.Version
 	}
 	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
+		switch {
+		case s.Key == "vcs.revision" && b.Commit == "":
 			b.Commit = s.Value
-		case "vcs.time":
+		case s.Key == "vcs.time" && b.Date == "":
 			b.Date = s.Value
 		}
 	}
