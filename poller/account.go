@@ -53,6 +53,7 @@ type Account struct {
 // waiter is a request that waits for its turn.
 type waiter struct {
 	urgency Urgency
+	since   time.Time
 	first   chan struct{} // of capacity 1: it may have become the one whose turn is next
 }
 
@@ -99,7 +100,7 @@ func (w *waiter) wait(ctx context.Context, d time.Duration, next bool) error {
 }
 
 func (a *Account) enter(u Urgency) *waiter {
-	w := &waiter{urgency: u, first: make(chan struct{}, 1)}
+	w := &waiter{urgency: u, since: time.Now(), first: make(chan struct{}, 1)}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.queues[u] = append(a.queues[u], w)

@@ -36,6 +36,7 @@ func (r *runner) commitHead(ctx context.Context, page memories.Page, number uint
 // returns an error only when told to stop or when the stored state cannot be read.
 func (r *runner) commit(ctx context.Context, in diff.Input) (*diff.Result, error) {
 	for tries := 0; ; tries++ {
+		r.pulse.beat(0)
 		in.Now = r.lookAtClock()
 		res := r.reconcile(ctx, in)
 		if res.Empty() {
@@ -111,6 +112,7 @@ func (r *runner) refresh(ctx context.Context, res *diff.Result) error {
 // load reads the state from the log, and waits for an engine that is away.
 func (r *runner) load(ctx context.Context) error {
 	for tries := 0; ; tries++ {
+		r.pulse.beat(0)
 		state, err := r.poller.store.Load(ctx, r.Name, r.Words)
 		switch {
 		case err == nil:

@@ -70,7 +70,9 @@ func (r *runner) fetch(ctx context.Context, l lane, q memories.Query) (memories.
 			return memories.Page{}, fmt.Errorf("poll %s: %w", r.Name, err)
 		}
 		r.log.Debug("page failed, trying again", zap.String("lane", string(l)), zap.Int("page", q.Page), zap.Error(err))
-		if err := sleep(ctx, max(retryAfter(err), jittered(pause, r.poller.random()))); err != nil {
+		rest := max(retryAfter(err), jittered(pause, r.poller.random()))
+		r.pulse.beat(rest)
+		if err := sleep(ctx, rest); err != nil {
 			return memories.Page{}, err
 		}
 		pause *= 2
@@ -92,10 +94,7 @@ func retryAfter(err error) time.Duration {
 
 // request makes one request within the quota.
 func (r *runner) request(ctx context.Context, l lane, q memories.Query) (memories.Page, error) {
-	asked := time.Now()
-	err := r.Account.Wait(ctx, l.urgency())
-	r.poller.metrics.waited.WithLabelValues(r.Name).Add(time.Since(asked).Seconds())
-	if err != nil {
+	if err := r.queue(ctx, l.urgency()); err != nil {
 		return memories.Page{}, err
 	}
 	page, err := r.list(ctx, l, q)
@@ -116,4 +115,15 @@ func (r *runner) request(ctx context.Context, l lane, q memories.Query) (memorie
 	default: // says nothing about the quota
 	}
 	return page, err
+}
+
+// queue waits for the request's turn in the account's quota.
+func (r *runner) queue(ctx context.Context, u Urgency) error {
+	start := time.Now()
+	r.pulse.queued.Store(true)
+	err := r.Account.Wait(ctx, u)
+	r.pulse.beat(0)
+	r.pulse.queued.Store(false)
+	r.poller.metrics.waited.WithLabelValues(r.Name).Add(time.Since(start).Seconds())
+	return err
 }

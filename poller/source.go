@@ -129,6 +129,7 @@ type runner struct {
 	throttles, reports, holds, clockSteps repeated
 	holding                               time.Time // since when the engine has been away
 	stuck                                 atomic.Pointer[error]
+	pulse                                 pulse
 }
 
 func (r *runner) policy() diff.Policy {
@@ -139,10 +140,13 @@ func (r *runner) policy() diff.Policy {
 
 // run polls until told to stop. It returns an error only for a state that cannot be read.
 func (r *runner) run(ctx context.Context, first time.Duration) error {
+	defer r.pulse.stop()
+	r.pulse.beat(first)
 	if err := sleep(ctx, first); err != nil {
 		return nil //nolint:nilerr // told to stop
 	}
 	for {
+		r.pulse.beat(0)
 		r.polled, r.ticked = time.Now(), r.lookAtClock()
 		var busy bool
 		err := r.traced(ctx, "poll", func(ctx context.Context) (err error) {
@@ -211,6 +215,7 @@ func earlier(a, b time.Time) time.Time {
 
 // doze waits, and reports whether a hint ended that.
 func (r *runner) doze(ctx context.Context, d time.Duration) (hinted bool, err error) {
+	r.pulse.beat(d)
 	t := time.NewTimer(max(0, d))
 	defer t.Stop()
 	select {

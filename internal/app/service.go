@@ -138,9 +138,10 @@ func (s *service) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	told := background(httpCtx, s.tellSystemd)
 	err = s.work(ctx, httpDone)
 	stopHTTP()
-	return errors.Join(err, drainHTTP(httpDone))
+	return errors.Join(err, drain(told), drainHTTP(httpDone))
 }
 
 func drainHTTP(done <-chan error) error {
@@ -155,7 +156,7 @@ func (s *service) serveHTTP(ctx context.Context) (<-chan error, error) {
 		return nil, nil
 	}
 	server, err := web.New(web.Config{
-		Listener: s.listener, Gatherer: s.registry, Ready: s.ready, Token: s.cfg.HTTP.Token, Version: BuildInfo().Version,
+		Listener: s.listener, Gatherer: s.registry, Ready: s.ready, Alive: s.alive, Token: s.cfg.HTTP.Token, Version: BuildInfo().Version,
 		Logger: s.log,
 	})
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package web is vidbell's own HTTP server: health, metrics, sources, videos, events, endpoints, deliveries, and hints.
 //
 //	GET  /                            what there is, as plain text
-//	GET  /healthz                     the process is alive: 200 as long as it can answer, whatever NATS or the platform do
+//	GET  /livez, /healthz             the process is alive: 200 as long as its loops turn, whatever NATS or the platform do
 //	GET  /readyz                      200 when every check is good, else 503; the body lists the checks
 //	GET  /metrics                     Prometheus
 //	GET  /v1/openapi.json, .yaml      this API, described for programs; docs/openapi.yaml

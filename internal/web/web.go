@@ -49,6 +49,7 @@ type Config struct {
 	Listener net.Listener        // from Listen
 	Gatherer prometheus.Gatherer // what /metrics shows
 	Ready    func() []Check      // asked on every /readyz; must not block
+	Alive    func() error        // asked on every /livez and /healthz, never about anything outside; nil is always alive
 	Token    config.Secret       // asked for by everything but the health and hint pages, when set
 	Version  string              // shown on the index and by /healthz
 	Logger   *zap.Logger
@@ -93,7 +94,8 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, mux: http.NewServeMux(), digest: sha256.Sum256([]byte(cfg.Token.Reveal()))}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.handleOpen("GET /{$}", s.index)
-	s.handleOpen("GET /healthz", s.health)
+	s.handleOpen("GET /livez", s.health)
+	s.handleOpen("GET /healthz", s.health) // the same, under the older name
 	s.handleOpen("GET /readyz", s.ready)
 	s.Handle("GET /metrics", promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{
 		ErrorLog:            scrapeLog{cfg.Logger},
@@ -311,6 +313,13 @@ func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+	if s.cfg.Alive != nil {
+		if err := s.cfg.Alive(); err != nil {
+			s.cfg.Logger.Error("not alive", zap.Error(err))
+			Problem(w, http.StatusServiceUnavailable, "a part of the service stands still, its log says which")
+			return
+		}
+	}
 	writeJSON(w, "application/json", http.StatusOK, struct {
 		Status  string `json:"status"`
 		Version string `json:"version,omitempty"`

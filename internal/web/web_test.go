@@ -3,10 +3,12 @@ package web_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,18 +25,23 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start runs a server on a port of the system's choice until the test ends.
 func start(t *testing.T, token string, ready func() []web.Check, add func(*web.Server)) (base string, client *http.Client) {
 	t.Helper()
+	return startWith(t, web.Config{Token: config.NewSecret(token), Ready: ready}, add)
+}
+
+// startWith is start for what else can be set.
+func startWith(t *testing.T, cfg web.Config, add func(*web.Server)) (base string, client *http.Client) {
+	t.Helper()
 	listener, err := web.Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "vidbell_test_total", Help: "A counter."}))
-	if ready == nil {
-		ready = func() []web.Check { return nil }
+	if cfg.Ready == nil {
+		cfg.Ready = func() []web.Check { return nil }
 	}
-	s, err := web.New(web.Config{
-		Listener: listener, Gatherer: registry, Ready: ready, Token: config.NewSecret(token), Version: "v1", Logger: zaptest.NewLogger(t),
-	})
+	cfg.Listener, cfg.Gatherer, cfg.Version, cfg.Logger = listener, registry, "v1", zaptest.NewLogger(t)
+	s, err := web.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,6 +102,7 @@ func TestPages(t *testing.T) {
 	}{
 		{"the index lists the pages", "GET", "/", 200, "text/plain", "GET    /readyz"},
 		{"the process is alive", "GET", "/healthz", 200, "application/json", `{"status":"ok","version":"v1"}`},
+		{"the same, as Kubernetes calls it", "GET", "/livez", 200, "application/json", `{"status":"ok","version":"v1"}`},
 		{"a HEAD of a page is answered", "HEAD", "/healthz", 200, "application/json", ""},
 		{"nothing to check is ready", "GET", "/readyz", 200, "application/json", `{"ready":true,"checks":[]}`},
 		{"metrics are there", "GET", "/metrics", 200, "text/plain", "vidbell_test_total 0"},
@@ -141,6 +149,27 @@ func TestReady(t *testing.T) {
 	}
 	if got := ask(t, client, "GET", base+"/healthz", nil); got.status != 200 {
 		t.Errorf("alive but not ready answers %d", got.status)
+	}
+}
+
+func TestAlive(t *testing.T) {
+	var stuck atomic.Bool
+	base, client := startWith(t, web.Config{Alive: func() error {
+		if stuck.Load() {
+			return errors.New("source default has stood still for 6m0s")
+		}
+		return nil
+	}}, nil)
+	for _, page := range []string{"/livez", "/healthz"} {
+		stuck.Store(false)
+		if got := ask(t, client, "GET", base+page, nil); got.status != 200 {
+			t.Errorf("%s: %d %s", page, got.status, got.body)
+		}
+		stuck.Store(true)
+		got := ask(t, client, "GET", base+page, nil)
+		if got.status != 503 || strings.Contains(got.body, "default") {
+			t.Errorf("%s: %d %s, want 503 and no name", page, got.status, got.body)
+		}
 	}
 }
 

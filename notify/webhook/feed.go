@@ -24,7 +24,7 @@ const (
 // dropped instead of handed back. Here every message that the engine has handed out is in held, is kept alive, and is
 // answered for; and no more are asked for than the lane can start soon.
 //
-// All fields but floor and first belong to the goroutine in run.
+// All fields but floor, first and turned belong to the goroutine in run.
 type feed struct {
 	lane     *lane
 	js       jetstream.JetStream
@@ -34,6 +34,8 @@ type feed struct {
 	consumer string
 	filters  []string
 	next     string        // subject of pull requests
+	turned   atomic.Int64  // when run last turned, as the time since born; 0 while it does not run
+	born     time.Time     // what turned counts from: no clock that is set matters
 	first    firstStored   // behind the floor
 	floor    atomic.Uint64 // every event up to it is acknowledged
 	queue    bool          // it brings replays
@@ -66,7 +68,7 @@ func newFeed(l *lane, js jetstream.JetStream, stream, consumer string, filters [
 		limit = max(limit, 2*l.groups.most) // one group under way, the next one collecting
 	}
 	return &feed{
-		lane: l, js: js, conn: js.Conn(), stream: stream, consumer: consumer, filters: filters, limit: limit,
+		lane: l, born: time.Now(), js: js, conn: js.Conn(), stream: stream, consumer: consumer, filters: filters, limit: limit,
 		next:     nextSubject(js, stream, consumer),
 		log:      l.log.With(zap.String("stream", stream)),
 		held:     make(map[uint64]*delivery, limit),
@@ -87,7 +89,9 @@ func (f *feed) run(ctx, hard context.Context) {
 	defer f.conn.RemoveStatusListener(status)
 	stop := ctx.Done()
 	var giveUp <-chan time.Time
+	defer f.turned.Store(0)
 	for {
+		f.turned.Store(max(1, int64(time.Since(f.born))))
 		changed := f.steer(ctx, wake)
 		if ctx.Err() != nil && f.sub == nil && f.empty() {
 			return
