@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"net"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -77,5 +79,31 @@ func TestServiceManagerIsTold(t *testing.T) {
 	p.stop()
 	if heard := m.all(); m.count("STOPPING=1") != 1 || m.count("READY=1") != 1 {
 		t.Errorf("it says %q", heard)
+	}
+}
+
+// The watchdog ends a process by SIGABRT, and the unit starts nothing again that ended with 2, which is wrong usage. Go's own code
+// for a crash is 2 as well, unless it is asked to end by the signal, as the unit does.
+func TestACrashIsToldFromWrongUsage(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("systemd is on Linux only")
+	}
+	path, err := built()
+	must(t, err)
+	cmd := exec.Command(path, "simulate", "--listen", freeAddress(t))
+	cmd.Env = []string{"GOTRACEBACK=crash"}
+	var out journal
+	cmd.Stdout, cmd.Stderr = &out, &out
+	must(t, cmd.Start())
+	eventually(t, "a running process", func() bool { return out.String() != "" })
+	must(t, cmd.Process.Signal(syscall.SIGABRT))
+	_ = cmd.Wait() // how it ended is in ProcessState
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() || status.Signal() != syscall.SIGABRT {
+		t.Errorf("it ended with %v, want by the signal", cmd.ProcessState)
+	}
+	if !strings.Contains(out.String(), "SIGABRT: abort") {
+		t.Errorf("it does not say what it was doing:\n%s", out.tail())
 	}
 }
