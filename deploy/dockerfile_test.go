@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -38,9 +39,52 @@ func TestDockerfile(t *testing.T) {
 			t.Errorf("the build lacks %s: %s", want, build)
 		}
 	}
+	for _, name := range []string{"version", "commit", "date"} {
+		if want := "-X vidbell/internal/app." + name + "=$" + strings.ToUpper(name); !strings.Contains(build, want) {
+			t.Errorf("the build lacks %s: %s", want, build)
+		}
+	}
+	for _, label := range []string{"title", "description", "licenses", "version", "revision", "created"} {
+		if !strings.Contains(last("LABEL"), "org.opencontainers.image."+label+"=") {
+			t.Errorf("no label %s", label)
+		}
+	}
+}
+
+// Each stage is made from an image with a version; the compiler's is that of go.mod.
+func TestImagesHaveVersions(t *testing.T) {
+	all, arguments, stages := lines(read(t, "Dockerfile")), map[string]string{}, 0
 	for _, line := range all {
-		if image, ok := strings.CutPrefix(line, "FROM "); ok && (strings.Contains(image, ":latest") || !strings.Contains(image, ":")) {
-			t.Errorf("FROM %s: name a version", image)
+		if rest, ok := strings.CutPrefix(line, "ARG "); ok {
+			name, value, _ := strings.Cut(rest, "=")
+			arguments["$"+name] = value
+		}
+		rest, ok := strings.CutPrefix(line, "FROM ")
+		if !ok {
+			continue
+		}
+		stages++
+		words := strings.Fields(strings.TrimPrefix(rest, "--platform=$BUILDPLATFORM "))
+		image := arguments[words[0]]
+		if strings.Contains(image, ":latest") || !strings.Contains(image, ":") {
+			t.Errorf("FROM %s is %q: name a version", words[0], image)
+		}
+	}
+	if stages != 2 {
+		t.Errorf("%d stages", stages)
+	}
+	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(read(t, "../go.mod"))
+	if image := arguments["$BUILD_IMAGE"]; !strings.HasSuffix(image, ":"+version[1]) {
+		t.Errorf("%s compiles, go.mod wants %s", image, version[1])
+	}
+}
+
+// Secrets and what was built here do not get into the build.
+func TestWhatTheBuildDoesNotSee(t *testing.T) {
+	ignored := lines(read(t, "Dockerfile.dockerignore"))
+	for _, want := range []string{".git", ".tools", "vidbell-data", "deploy/secrets"} {
+		if !slices.Contains(ignored, want) {
+			t.Errorf("%s is not ignored", want)
 		}
 	}
 }
