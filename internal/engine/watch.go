@@ -44,10 +44,22 @@ func (e *Engine) Watch(ctx context.Context) error {
 	}
 }
 
+// A sick server stays so. One that is not may still seem to be: it gives itself a millisecond to be ready for connections, which a
+// busy machine may well let pass.
+const (
+	healthLooks = 5
+	healthPause = 50 * time.Millisecond
+)
+
 func (e *embedded) health() error {
-	status := e.server.Healthz(&server.HealthzOptions{})
-	if status.StatusCode == http.StatusOK || status.StatusCode == 0 {
-		return nil
+	var last error
+	for range healthLooks {
+		status := e.server.Healthz(&server.HealthzOptions{})
+		if status.StatusCode == http.StatusOK || status.StatusCode == 0 {
+			return nil
+		}
+		last = errors.New(status.Error)
+		time.Sleep(healthPause)
 	}
-	return errors.New(status.Error)
+	return last
 }
