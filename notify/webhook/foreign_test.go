@@ -43,7 +43,7 @@ func TestWhatIsNotOursIsNoDeadLetter(t *testing.T) {
 	t.Parallel()
 	e, in := startShared(t), startReceiver(t, status(http.StatusUnsupportedMediaType))
 	r := e.dispatch([]Endpoint{{Name: "a", URL: in.URL}, {Name: "b", URL: in.URL, Events: []string{"video.deleted"}}})
-	real := e.append("done", 1)
+	dead := e.append("done", 1)
 	eventually(t, "a letter", func() bool { return len(r.letters(DeadQuery{})) == 1 })
 	in.answers(nil)
 	taken := e.append("done", 2)
@@ -59,11 +59,11 @@ func TestWhatIsNotOursIsNoDeadLetter(t *testing.T) {
 	forge("$JS.API.STREAM.INFO."+e.names.Stream(), e.names.DeadSubject("a", taken), "")
 	forge("$JS.API.STREAM.MSG.GET."+e.names.Stream(), e.names.DeadSubject("a", "evt_an_event"), `{"last_by_subj":"video.>"}`)
 	_, event := e.event("done", 1) // on somebody else's server a client may publish what it likes
-	must(t, subscriber.PublishMsg(&nats.Msg{Subject: e.names.DeadSubject("b", real), Header: event.Header, Data: event.Data}))
+	must(t, subscriber.PublishMsg(&nats.Msg{Subject: e.names.DeadSubject("b", dead), Header: event.Header, Data: event.Data}))
 	must(t, subscriber.Flush())
 	eventually(t, "all are stored", func() bool { return len(e.messages(e.names.DeadStream(), ">")) == 5 })
 
-	if list := r.letters(DeadQuery{}); len(list) != 1 || list[0].EventID != real {
+	if list := r.letters(DeadQuery{}); len(list) != 1 || list[0].EventID != dead {
 		t.Errorf("listed are %+v", list)
 	}
 	for name, want := range map[string]int{"a": 1, "b": 0} {
@@ -81,7 +81,7 @@ func TestWhatIsNotOursIsNoDeadLetter(t *testing.T) {
 		t.Errorf("what was forged is explained: %v", err)
 	}
 	r.replay(ReplayRequest{Endpoint: "a", Dead: true})
-	eventually(t, "the real one", func() bool { return in.count(real) == 2 && r.endpoint("a").Queued == 0 })
+	eventually(t, "the real one", func() bool { return in.count(dead) == 2 && r.endpoint("a").Queued == 0 })
 	for _, q := range in.seen() {
 		if strings.Contains(string(q.body), "io.nats") {
 			t.Errorf("sent: %s", q.body)

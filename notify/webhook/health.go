@@ -186,10 +186,25 @@ func (l *lane) noteSuccess(now time.Time) {
 	l.log.Info("webhook endpoint recovered", zap.String("cause", string(was.Cause)), zap.Time("since", was.Since))
 }
 
+// gone disables an endpoint that says so, unless it was asked before somebody enabled it: several requests may be under way, and
+// enabling takes as long as the engine does.
+func (l *lane) gone(next decision) {
+	l.healthMu.Lock()
+	defer l.healthMu.Unlock()
+	if at := next.record.LastAt; next.probe || !l.gate.isOld(at.Add(-next.took)) {
+		l.shut(CauseGone, next.detail, next.status, at)
+	}
+}
+
 // disable closes the lane, and keeps its backlog.
 func (l *lane) disable(cause Cause, detail string, status int, now time.Time) {
 	l.healthMu.Lock()
 	defer l.healthMu.Unlock()
+	l.shut(cause, detail, status, now)
+}
+
+// shut is disable, for a caller that holds healthMu.
+func (l *lane) shut(cause Cause, detail string, status int, now time.Time) {
 	failing := l.gate.failingSince()
 	if !l.gate.disable() {
 		l.restate(cause, detail)

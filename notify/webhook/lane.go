@@ -328,9 +328,8 @@ func (l *lane) heed(next decision) {
 	case next.aborted:
 	case next.verdict == verdictDelivered:
 		l.noteSuccess(l.now())
-	case next.verdict == verdictDisable && old:
 	case next.verdict == verdictDisable:
-		l.disable(CauseGone, next.detail, next.status, next.record.LastAt)
+		l.gone(next)
 	default:
 		if !next.pause.IsZero() {
 			l.pause(next.pause, next.status, next.record.LastAt)

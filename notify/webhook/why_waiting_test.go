@@ -47,7 +47,8 @@ func explained(t *testing.T, answer http.HandlerFunc, change func(*Endpoint)) (*
 	e, in := startEngine(t), startReceiver(t, answer)
 	endpoint := Endpoint{Name: "a", URL: in.URL}
 	change(&endpoint)
-	return e, in, e.dispatch([]Endpoint{endpoint})
+	r := e.dispatch([]Endpoint{endpoint})
+	return e, in, r
 }
 
 func TestWhyRetryAfter(t *testing.T) {
