@@ -181,10 +181,10 @@ func movedTo(url string) http.HandlerFunc {
 
 func TestWhyReplayQueued(t *testing.T) {
 	e, in, r := explained(t, status(http.StatusUnsupportedMediaType), func(e *Endpoint) { e.InFlight = 1 })
-	for i := range 10 {
+	for i := range 10 { // letters in their order
 		e.append("done", i)
+		eventually(t, "its letter", func() bool { return len(r.letters(DeadQuery{})) == i+1 })
 	}
-	eventually(t, "their letters", func() bool { return len(r.letters(DeadQuery{})) == 10 })
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
 	in.answers(hang(release))
