@@ -87,7 +87,7 @@ func TestAlertRules(t *testing.T) {
 			}
 		}
 		page, section, _ := strings.Cut(r.Annotations["runbook_url"], "#")
-		if page != runbookPage || section != strings.ToLower(r.Alert) || !slices.Contains(sections, section) {
+		if page != runbookPage || !strings.EqualFold(section, r.Alert) || !slices.Contains(sections, section) {
 			t.Errorf("%s: %s is no section about it", r.Alert, r.Annotations["runbook_url"])
 		}
 		for _, m := range regexp.MustCompile(`\$labels\.(\w+)`).FindAllStringSubmatch(r.Annotations["summary"]+r.Annotations["description"], -1) {

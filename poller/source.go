@@ -143,7 +143,7 @@ func (r *runner) run(ctx context.Context, first time.Duration) error {
 	defer r.pulse.stop()
 	r.pulse.beat(first)
 	if err := sleep(ctx, first); err != nil {
-		return nil //nolint:nilerr // told to stop
+		return nil
 	}
 	for {
 		r.pulse.beat(0)
@@ -157,7 +157,7 @@ func (r *runner) run(ctx context.Context, first time.Duration) error {
 			return err
 		}
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // told to stop
+			return nil
 		}
 		took := time.Since(r.polled)
 		r.afterTick(ctx, err)
@@ -173,7 +173,7 @@ func (r *runner) run(ctx context.Context, first time.Duration) error {
 // endOf is what run returns: nothing when it was told to stop.
 func endOf(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // told to stop
+		return nil
 	}
 	return err
 }
