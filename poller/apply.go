@@ -149,6 +149,7 @@ func (p *Poller) begin(r *runner, first time.Duration) {
 	p.group.Go(func() error {
 		defer close(r.done)
 		defer stop()
+		defer r.pulse.stop()
 		return r.run(ctx, first)
 	})
 }

@@ -140,7 +140,6 @@ func (r *runner) policy() diff.Policy {
 
 // run polls until told to stop. It returns an error only for a state that cannot be read.
 func (r *runner) run(ctx context.Context, first time.Duration) error {
-	defer r.pulse.stop()
 	r.pulse.beat(first)
 	if err := sleep(ctx, first); err != nil {
 		return nil
