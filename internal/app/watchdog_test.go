@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,34 +14,53 @@ import (
 	"vidbell/poller"
 )
 
+// minded is a service as the watchdog sees it, and what it was told.
+type minded struct {
+	mu     sync.Mutex
+	stuck  error
+	status string
+	told   []string
+}
+
+func (m *minded) set(change func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change()
+}
+
+func (m *minded) watchdog() *watchdog {
+	return &watchdog{
+		alive:  func() (err error) { m.set(func() { err = m.stuck }); return err },
+		status: func() (text string) { m.set(func() { text = m.status }); return text },
+		notify: func(s string) { m.set(func() { m.told = append(m.told, s) }) },
+		log:    zap.NewNop(),
+	}
+}
+
 // The watchdog hears of life at half of its time, the status when it has changed, and no more of either once a loop stands still.
 func TestWatchdog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var stuck error
-		var told []string
-		status := "polling"
-		w := &watchdog{
-			alive: func() error { return stuck }, status: func() string { return status },
-			notify: func(s string) { told = append(told, s) }, log: zap.NewNop(),
-		}
+		m := &minded{status: "polling"}
 		ctx, stop := context.WithCancel(t.Context())
-		done := background(ctx, func(ctx context.Context) error { return w.run(ctx, 15*time.Second) })
+		done := background(ctx, func(ctx context.Context) error { return m.watchdog().run(ctx, 15*time.Second) })
 		hears := func(what string, pass time.Duration, want ...string) {
 			t.Helper()
 			time.Sleep(pass)
 			synctest.Wait()
-			if !slices.Equal(told, want) {
-				t.Errorf("%s: told %q, want %q", what, told, want)
-			}
-			told = nil
+			m.set(func() {
+				if !slices.Equal(m.told, want) {
+					t.Errorf("%s: told %q, want %q", what, m.told, want)
+				}
+				m.told = nil
+			})
 		}
 		hears("at the start", 0, "WATCHDOG=1", "STATUS=polling")
 		hears("in a minute", 61*time.Second, "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1")
-		status = "waiting"
+		m.set(func() { m.status = "waiting" })
 		hears("another status", 10*time.Second, "STATUS=waiting")
-		stuck = errors.New("a loop stands still")
+		m.set(func() { m.stuck = errors.New("a loop stands still") })
 		hears("a loop stands still", time.Minute)
-		stuck = nil
+		m.set(func() { m.stuck = nil })
 		hears("it moves again", 15*time.Second, "WATCHDOG=1")
 		stop()
 		must(t, <-done)
@@ -49,16 +69,12 @@ func TestWatchdog(t *testing.T) {
 
 func TestWithoutAWatchdogOnlyTheStatusIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []string
-		w := &watchdog{
-			alive: func() error { return nil }, status: func() string { return "polling" },
-			notify: func(s string) { told = append(told, s) }, log: zap.NewNop(),
-		}
+		m := &minded{status: "polling"}
 		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
 		defer stop()
-		must(t, w.run(ctx, 0))
-		if !slices.Equal(told, []string{"STATUS=polling"}) {
-			t.Errorf("told %q", told)
+		must(t, m.watchdog().run(ctx, 0))
+		if !slices.Equal(m.told, []string{"STATUS=polling"}) {
+			t.Errorf("told %q", m.told)
 		}
 	})
 }
