@@ -71,8 +71,13 @@ func gatherAll(t *testing.T) []*dto.MetricFamily {
 	v := startVidbell(t, p.cfg)
 	newReloader(p.cfg, zap.NewAtomicLevel(), nil, v.registry) // which the command makes
 	v.mustHaveBaselines(t)
-	families, err := v.registry.Gather()
-	must(t, err)
+	var families []*dto.MetricFamily
+	eventually(t, "the sizes of streams", func() bool {
+		var err error
+		families, err = v.registry.Gather()
+		must(t, err)
+		return slices.ContainsFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == "vidbell_stream_bytes" })
+	})
 	return families
 }
 
