@@ -172,7 +172,7 @@ func (r *runner) run(ctx context.Context, first time.Duration) error {
 // endOf is what run returns: nothing when it was told to stop.
 func endOf(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // told to stop
 	}
 	return err
 }
