@@ -141,8 +141,8 @@ func (r *runner) policy() diff.Policy {
 // run polls until told to stop. It returns an error only for a state that cannot be read.
 func (r *runner) run(ctx context.Context, first time.Duration) error {
 	r.pulse.beat(first)
-	if err := sleep(ctx, first); err != nil {
-		return nil
+	if sleep(ctx, first) != nil {
+		return nil // told to stop
 	}
 	for {
 		r.pulse.beat(0)
@@ -156,7 +156,7 @@ func (r *runner) run(ctx context.Context, first time.Duration) error {
 			return err
 		}
 		if ctx.Err() != nil {
-			return nil
+			return endOf(ctx, err)
 		}
 		took := time.Since(r.polled)
 		r.afterTick(ctx, err)
@@ -171,10 +171,10 @@ func (r *runner) run(ctx context.Context, first time.Duration) error {
 
 // endOf is what run returns: nothing when it was told to stop.
 func endOf(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil //nolint:nilerr // told to stop
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // hintPause is how long hints that are beyond their share of the quota wait for the next look.
