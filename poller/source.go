@@ -141,8 +141,8 @@ func (r *runner) policy() diff.Policy {
 // run polls until told to stop. It returns an error only for a state that cannot be read.
 func (r *runner) run(ctx context.Context, first time.Duration) error {
 	r.pulse.beat(first)
-	if sleep(ctx, first) != nil {
-		return nil // told to stop
+	if err := sleep(ctx, first); err != nil {
+		return endOf(ctx, err)
 	}
 	for {
 		r.pulse.beat(0)
