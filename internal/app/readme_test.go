@@ -4,10 +4,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
-
-	"vidbell/internal/config"
 )
 
 const readmePath = "../../README.md"
@@ -21,31 +20,19 @@ func readme(t *testing.T) string {
 	return string(text)
 }
 
-const (
-	settingsOpen  = "<!-- settings: generated, see internal/config -->\n"
-	settingsClose = "<!-- /settings -->"
-)
-
-// TestReadmeSettings holds the table of settings to the code. UPDATE_README=1 writes it.
-func TestReadmeSettings(t *testing.T) {
-	text := readme(t)
-	before, rest, ok := strings.Cut(text, settingsOpen)
-	if !ok {
-		t.Fatalf("README has no %q", settingsOpen)
-	}
-	have, after, ok := strings.Cut(rest, settingsClose)
-	if !ok {
-		t.Fatalf("README has no %q", settingsClose)
-	}
-	want := config.Markdown()
-	if have == want {
-		return
-	}
-	if os.Getenv("UPDATE_README") == "" {
-		t.Fatal("the settings in README.md are not the code's: run UPDATE_README=1 go test -run TestReadmeSettings ./internal/app")
-	}
-	if err := os.WriteFile(readmePath, []byte(before+settingsOpen+want+settingsClose+after), 0o600); err != nil {
-		t.Fatal(err)
+// TestReadmeLinks looks for every file that the README and the pages lead to.
+func TestReadmeLinks(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	must(t, err)
+	link := regexp.MustCompile(`\]\(([^):#]+)(?:#[^)]*)?\)`)
+	for _, page := range append(pages, readmePath) {
+		text, err := os.ReadFile(page)
+		must(t, err)
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s leads to %s, which is not there", page, m[1])
+			}
+		}
 	}
 }
 

@@ -1,7 +1,7 @@
 // Package config turns the environment, and the file that VIDBELL_CONFIG names, into one checked, typed [Config].
 //
 // One list, [Variables], is the single truth: it names each variable, its type, default and meaning, and holds the
-// function that parses it. [Help], [Markdown], [Config.Effective], the defaults and the search for unknown names are
+// function that parses it. [Help], [Reference], [Config.Effective], the defaults and the search for unknown names are
 // all made from it, so they cannot disagree.
 //
 // # What Load promises

@@ -53,20 +53,6 @@ func (v Variable) note() string {
 	return note
 }
 
-// Markdown is a table of every variable, for the README.
-func Markdown() string {
-	var b strings.Builder
-	b.WriteString("| variable | type | default | meaning |\n|---|---|---|---|\n")
-	for _, v := range Variables() {
-		name := "`" + v.Name + "`"
-		if v.Secret {
-			name += ", `_FILE`"
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, cell(v.Type), v.defaultCell(), cell(v.Meaning))
-	}
-	return b.String()
-}
-
 func (v Variable) defaultCell() string {
 	switch {
 	case v.Required:

@@ -64,18 +64,6 @@ func TestHelpNamesEveryVariableAndKeepsTheWidth(t *testing.T) {
 	}
 }
 
-func TestMarkdownIsATable(t *testing.T) {
-	lines := strings.Split(strings.TrimSpace(Markdown()), "\n")
-	if want := len(Variables()) + 2; len(lines) != want {
-		t.Fatalf("%d lines, want %d", len(lines), want)
-	}
-	for _, line := range lines {
-		if got := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|"); got != 5 {
-			t.Errorf("%d bars in %q", got, line)
-		}
-	}
-}
-
 func TestSecretIsNeverPrinted(t *testing.T) {
 	type holder struct{ hidden Secret }
 	secret := NewSecret("hush")
