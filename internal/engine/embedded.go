@@ -35,6 +35,7 @@ type embedded struct {
 	lock    *lock
 	addr    string
 	dataDir string
+	gate    *gate
 	keeper  *keeper // nil until the server serves
 }
 
@@ -82,7 +83,8 @@ func (e *embedded) open(cfg Config, opts *server.Options) (*nats.Conn, error) {
 
 func (e *embedded) start(cfg Config, opts *server.Options) (*nats.Conn, error) {
 	token := rand.Text()
-	opts.CustomClientAuthentication = &gate{own: token, listeners: cfg.ListenToken, permissions: permissions(cfg)}
+	e.gate = newGate(token, cfg)
+	opts.CustomClientAuthentication = e.gate
 	s, err := server.NewServer(opts)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the embedded server: %w", err)

@@ -96,6 +96,14 @@ func Start(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
+// Protect changes which durable consumers listeners may not touch, for those who connect from now on. Of cfg only what concerns
+// listeners is looked at.
+func (e *Engine) Protect(cfg Config) {
+	if e.embedded != nil {
+		e.embedded.gate.permissions.Store(permissions(cfg))
+	}
+}
+
 // ListenAddr is the address other services connect to; empty when the embedded server has no listener or there is none.
 func (e *Engine) ListenAddr() string {
 	if e.embedded == nil {

@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -12,7 +13,13 @@ import (
 type gate struct {
 	own         string
 	listeners   string
-	permissions *server.Permissions
+	permissions atomic.Pointer[server.Permissions]
+}
+
+func newGate(own string, cfg Config) *gate {
+	g := &gate{own: own, listeners: cfg.ListenToken}
+	g.permissions.Store(permissions(cfg))
+	return g
 }
 
 // Check lets this process do everything, and others read.
@@ -25,7 +32,7 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 	if g.listeners != "" && !equal(given.Token, g.listeners) && !equal(given.Password, g.listeners) {
 		return false
 	}
-	c.RegisterUser(&server.User{Username: "subscriber", Permissions: g.permissions})
+	c.RegisterUser(&server.User{Username: "subscriber", Permissions: g.permissions.Load()})
 	return true
 }
 

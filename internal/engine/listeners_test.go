@@ -224,6 +224,19 @@ func TestSubscriberCannotTouchOurConsumers(t *testing.T) {
 	}
 }
 
+// A consumer that comes while the server runs is protected from those who connect then.
+func TestProtectAppliesToNewConnections(t *testing.T) {
+	e := listening(t, nil)
+	const later = "vidbell-later"
+	cfg := Config{Streams: []string{"VIDEOS"}, Consumers: map[string][]string{"VIDEOS": {ours, later}}}
+	e.Protect(cfg)
+	s := subscribe(t, e)
+	s.mayNotPublish(t, "$JS.API.CONSUMER.DELETE.VIDEOS."+later, "$JS.API.CONSUMER.DELETE.VIDEOS."+ours)
+	if _, err := s.js.CreateConsumer(t.Context(), "VIDEOS", jetstream.ConsumerConfig{Durable: "their-own"}); err != nil {
+		t.Errorf("a consumer of their own: %v", err)
+	}
+}
+
 // Answers to this process never pass where a subscriber may listen.
 func TestSubscriberDoesNotSeeOurAnswers(t *testing.T) {
 	e := listening(t, nil)
