@@ -49,6 +49,11 @@ func (l *Log) AddSource(source string) {
 	}
 }
 
+// RemoveSource forgets the counters of a source that is not polled any more. What the log holds of it stays.
+func (l *Log) RemoveSource(source string) {
+	l.metrics.events.DeletePartialMatch(prometheus.Labels{"source": source})
+}
+
 func (m *logMetrics) event(source, kind string) {
 	m.events.WithLabelValues(source, "video."+kind).Inc()
 }

@@ -136,7 +136,7 @@ var ErrNothingHeld = errors.New("no deletion is held back")
 // use.
 func (p *Poller) Release(source string) error {
 	runners := p.runners()
-	i := slices.IndexFunc(runners, func(r *runner) bool { return r.Name == source })
+	i := slices.IndexFunc(runners, func(r *runner) bool { return r.name == source })
 	if i < 0 {
 		return fmt.Errorf("there is no source %q", source)
 	}

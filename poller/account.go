@@ -193,6 +193,24 @@ func (a *Account) Answered() {
 	a.rate = min(a.full, a.rate+a.full*min(float64(quiet), stepsUp)/stepsUp)
 }
 
+// SetRate changes the configured rate, in requests a second above 0. An account that is throttled stays so, and steps back up to
+// the new rate.
+func (a *Account) SetRate(perSecond float64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.rate >= a.full {
+		a.rate = perSecond
+	}
+	a.full = perSecond
+	a.rate = min(a.rate, perSecond)
+	if next := a.next(); next != nil { // whoever waits counts again
+		select {
+		case next.first <- struct{}{}:
+		default: // told already
+		}
+	}
+}
+
 // Rate is the present rate in requests a second.
 func (a *Account) Rate() float64 {
 	a.mu.Lock()

@@ -2,183 +2,278 @@ package poller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"time"
-
-	"go.uber.org/zap"
-
-	"vidbell/diff"
 )
 
-// ErrNotRunning means that Run is not under way, or not yet.
-var ErrNotRunning = errors.New("poller: Run is not under way")
+// Change names the sources that Apply has added, changed and removed, each in the order of its list.
+type Change struct{ Added, Changed, Removed []string }
 
-// Apply puts other sources in the place of those that are polled, while Run is under way. Sources are told apart by their names.
+// Apply goes on with another list of sources, while Run polls. Which is which goes by the name.
 //
-// One that is the same in all, its Account and Lister included, goes on untouched. One that is new, or changed, begins with the
-// state that the log has of it, as after a start: nothing that was seen is lost, and nothing is told twice. One that is left out
-// ends first: what it is just storing is stored. Its state stays in the log for the day it comes back.
+//   - A source that is the same, its Lister and Account being the very same objects, is not touched: what it knows, holds and has
+//     under way stays, and so does the moment of its next request.
+//   - An added one is loaded from the log and begins as after a start. One that was there before goes on from what the log knows:
+//     what changed meanwhile is told as after a restart.
+//   - A removed one stops. An append under way is finished; what it knew stays in the log, and its metrics go.
+//   - A changed one stops and goes on, with what it knows in memory, at the time its next poll was due. A walk under way begins
+//     anew with another Lister or page size. Another UniqueID, VideoName or vocabulary means other videos: it is loaded from the log.
 //
-// All sources are checked, and the state of new ones is read, before anything is touched: after such an error everything goes on as
-// it was. An engine that is away is waited for, until ctx ends.
-func (p *Poller) Apply(ctx context.Context, sources []Source) error {
-	p.applying.Lock()
-	defer p.applying.Unlock()
-	if p.group == nil || p.ctx.Err() != nil {
-		return ErrNotRunning
-	}
-	next, err := p.runnersOf(sources)
+// Sources share a quota as long as they are given the same Account; Account.SetRate changes one in use.
+//
+// The error names what is wrong with the list, wraps ErrUnreadable for a state that cannot be read, or is ctx's, when the engine
+// is away for longer. Then all sources go on as they were. Load must have been called; one Apply is made at a time.
+func (p *Poller) Apply(ctx context.Context, sources []Source) (Change, error) {
+	list, err := checkSources(sources)
 	if err != nil {
-		return err
+		return Change{}, err
 	}
-	old := p.byName()
-	var fresh, changed []*runner
-	for i, r := range next {
-		switch was := old[r.Name]; {
-		case was == nil:
-			fresh = append(fresh, r)
-		case was.same(r.Source):
-			next[i] = was
-		default:
-			changed = append(changed, r)
-		}
+	select {
+	case p.applying <- struct{}{}:
+		defer func() { <-p.applying }()
+	case <-ctx.Done():
+		return Change{}, ctx.Err()
 	}
-	for _, r := range fresh {
-		if err := r.ready(ctx); err != nil {
-			return fmt.Errorf("add source %s: %w", r.Name, err)
-		}
+	if p.isOver() {
+		return Change{}, ErrStopped
 	}
-	for _, was := range p.runners() {
-		if !slices.Contains(next, was) {
-			was.end()
-		}
+	c := p.plan(list)
+	if err := c.loadAdded(ctx); err != nil {
+		return Change{}, err
 	}
-	for _, r := range changed {
-		// The state was read before, by the runner that has ended: what keeps it from being read now is the engine or our stop.
-		if err := r.ready(p.ctx); err != nil {
-			return fmt.Errorf("change source %s: %w", r.Name, err)
-		}
+	if err := c.reloadChanged(ctx); err != nil {
+		return Change{}, err
 	}
-	p.use(next)
-	for name := range old {
-		if !slices.ContainsFunc(next, func(r *runner) bool { return r.Name == name }) {
-			p.forget(name)
-		}
-	}
-	for _, r := range slices.Concat(fresh, changed) {
-		p.begin(r, 0)
-	}
-	return nil
+	c.finish()
+	return c.change(), nil
 }
 
-func (p *Poller) runners() []*runner {
-	if set := p.set.Load(); set != nil {
-		return *set
-	}
-	return nil
+// change is an Apply at work.
+type change struct {
+	poller   *Poller
+	next     []*runner // as they will be; nil for those that are changed, until they are
+	list     []Source
+	added    []*runner
+	changed  []*runner // as they were
+	removed  []*runner
+	reloaded map[*runner]*runner // by what they were: those that begin anew from the log
 }
 
-// runnersOf checks sources and makes what polls them; nothing runs yet.
-func (p *Poller) runnersOf(sources []Source) ([]*runner, error) {
-	names := make(map[string]bool, len(sources))
-	runners := make([]*runner, 0, len(sources))
-	for _, s := range sources {
-		s = s.withDefaults()
-		if err := s.validate(); err != nil {
-			return nil, fmt.Errorf("poller: %w", err)
-		}
-		if names[s.Name] {
-			return nil, fmt.Errorf("poller: two sources are named %s", s.Name)
-		}
-		names[s.Name] = true
-		runners = append(runners, p.newRunner(s))
-	}
-	return runners, nil
-}
-
-func (p *Poller) newRunner(s Source) *runner {
-	r := &runner{
-		Source: s, poller: p, clock: clock{wall: p.wall}, log: p.log.With(zap.String("source", s.Name)),
-		schedule: schedule{base: s.PollInterval, max: s.MaxInterval}, set: maxSet, hints: newHints(),
-		proved: make(map[filter]time.Time), strikes: make(map[filter]int), asked: make(map[lane]int), missed: make(map[string]diff.Time),
-	}
-	r.sharers.Store(1)
-	return r
-}
-
-// use makes these the ones that are polled, in their order.
-func (p *Poller) use(runners []*runner) {
-	sharers := make(map[*Account]int64)
-	for _, r := range runners {
-		sharers[r.Account]++
-	}
-	p.mu.Lock()
-	for _, r := range runners {
-		r.sharers.Store(sharers[r.Account])
-		p.metrics.addSource(r.Name, r.Account)
-		if _, known := p.status[r.Name]; !known {
-			p.status[r.Name] = Status{Source: r.Name, Rate: r.Account.Rate()}
-		}
-	}
-	p.mu.Unlock()
-	p.set.Store(&runners)
-}
-
-func (p *Poller) forget(source string) {
-	p.mu.Lock()
-	delete(p.status, source)
-	p.mu.Unlock()
-	p.metrics.removeSource(source)
-}
-
-func (p *Poller) byName() map[string]*runner {
-	named := make(map[string]*runner)
+func (p *Poller) plan(list []Source) *change {
+	c := &change{poller: p, list: list, next: make([]*runner, len(list)), reloaded: make(map[*runner]*runner)}
+	had := make(map[string]*runner)
 	for _, r := range p.runners() {
-		named[r.Name] = r
+		had[r.name] = r
 	}
-	return named
+	for i, s := range list {
+		switch r := had[s.Name]; {
+		case r == nil:
+			c.next[i] = p.newRunner(s)
+			c.added = append(c.added, c.next[i])
+		case r.Source.equal(s): //nolint:staticcheck // only Apply replaces it
+			c.next[i] = r
+		default:
+			c.changed = append(c.changed, r)
+		}
+		delete(had, s.Name)
+	}
+	for _, r := range p.runners() {
+		if had[r.name] != nil {
+			c.removed = append(c.removed, r)
+		}
+	}
+	return c
 }
 
-// begin starts a runner within Run.
-func (p *Poller) begin(r *runner, first time.Duration) {
-	ctx, stop := context.WithCancel(p.ctx)
-	r.stop, r.done = stop, make(chan struct{})
-	p.group.Go(func() error {
-		defer close(r.done)
-		defer stop()
-		defer r.pulse.stop()
-		return r.run(ctx, first)
-	})
-}
-
-// end stops a runner and waits for it.
-func (r *runner) end() {
-	r.stop()
-	<-r.done
-}
-
-// same reports whether a source is what the runner polls, down to the account and the lister.
-func (r *runner) same(s Source) bool {
-	was := r.Source
-	if was.Account != s.Account || was.Lister != s.Lister {
+// equal tells whether two sources are the same. Listers and accounts are by identity.
+func (s Source) equal(o Source) bool {
+	if !same(s.Lister, o.Lister) || s.Account != o.Account {
 		return false
 	}
-	was.Account, was.Lister, s.Account, s.Lister = nil, nil, nil, nil
-	return reflect.DeepEqual(was, s)
+	s.Lister, s.Account, o.Lister, o.Account = nil, nil, nil, nil
+	return reflect.DeepEqual(s, o)
 }
 
-// ready reads the state of a source, waiting for an engine that is away.
-func (r *runner) ready(ctx context.Context) error {
-	if err := r.load(ctx); err != nil {
-		return err
+func same(a, b Lister) bool {
+	t := reflect.TypeOf(a)
+	return t == reflect.TypeOf(b) && t.Comparable() && a == b
+}
+
+// sameVideos tells whether two sources read the same words about the same videos.
+func (s Source) sameVideos(o Source) bool {
+	return s.UniqueID == o.UniqueID && s.VideoName == o.VideoName && reflect.DeepEqual(s.Words, o.Words)
+}
+
+func (c *change) source(name string) Source {
+	return c.list[slices.IndexFunc(c.list, func(s Source) bool { return s.Name == name })]
+}
+
+func (c *change) loadAdded(ctx context.Context) error {
+	for _, r := range c.added {
+		if err := r.restore(ctx); err != nil {
+			return fmt.Errorf("load the state of source %s: %w", r.name, err)
+		}
 	}
-	r.recall(ctx)
-	r.released()
-	r.publishStatus(time.Time{}, nil)
-	r.log.Info("state loaded", zap.Int("videos", r.state.Len()), zap.Int("in_flight", r.state.InFlight()),
-		zap.Bool("baseline", r.state.BaselineAt != 0))
 	return nil
+}
+
+// reloadChanged stops those that are changed, and loads those that need it. After an error they go on as they were.
+func (c *change) reloadChanged(ctx context.Context) error {
+	for _, r := range c.changed {
+		r.stop()
+	}
+	for _, r := range c.changed {
+		s := c.source(r.name)
+		if r.sameVideos(s) {
+			continue
+		}
+		anew := c.poller.newRunner(s)
+		if err := anew.restore(ctx); err != nil {
+			c.resume()
+			return fmt.Errorf("load the state of source %s: %w", r.name, err)
+		}
+		anew.succeed(r)
+		c.reloaded[r] = anew
+	}
+	return nil
+}
+
+func (c *change) resume() {
+	p := c.poller
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range c.changed {
+		p.resume(r)
+	}
+}
+
+// resume lets a source go on when its next tick was due. The mutex is held.
+func (p *Poller) resume(r *runner) {
+	if p.work == nil {
+		return
+	}
+	var first time.Duration
+	if !r.due.IsZero() {
+		first = min(time.Until(r.due), r.PollInterval)
+	}
+	p.work.start(r, first)
+}
+
+// succeed takes over what other goroutines have left with, or see of, the one before.
+func (r *runner) succeed(before *runner) {
+	r.hints, r.asked, r.due = before.hints, before.asked, before.due
+	r.release.Store(before.release.Load())
+}
+
+// finish makes the change. Nothing can go wrong any more.
+func (c *change) finish() {
+	p := c.poller
+	for _, r := range c.removed {
+		r.stop()
+		p.metrics.removeSource(r.name)
+	}
+	for _, r := range c.changed {
+		anew := c.reloaded[r]
+		if anew == nil {
+			r.take(c.source(r.name))
+			anew = r
+		}
+		c.next[slices.IndexFunc(c.list, func(s Source) bool { return s.Name == r.name })] = anew
+	}
+	for _, r := range c.added {
+		p.metrics.addSource(r.name, r.Account)
+	}
+	p.replace(c.next)
+	for _, r := range c.added {
+		r.show()
+	}
+	for _, r := range c.reloaded {
+		r.show()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range c.next {
+		switch {
+		case p.work == nil || r.halt != nil && !c.isChanged(r): // not yet running, or all the time
+		case slices.Contains(c.added, r):
+			p.work.start(r, r.firstOf(len(c.added)))
+		default:
+			p.resume(r)
+		}
+	}
+}
+
+func (c *change) isChanged(r *runner) bool {
+	return slices.ContainsFunc(c.changed, func(was *runner) bool { return was.name == r.name })
+}
+
+// take goes on with other settings for the same videos. The goroutine does not run.
+func (r *runner) take(s Source) {
+	before := r.Source
+	r.Source = s
+	r.account.Store(s.Account)
+	r.schedule.base, r.schedule.max = s.PollInterval, s.MaxInterval
+	r.schedule.now = min(r.schedule.now, s.MaxInterval)
+	if before.PageSize != s.PageSize || !same(before.Lister, s.Lister) {
+		r.beginAnew()
+	}
+}
+
+// beginAnew forgets what was found out about the listing, and polls at once: another key may mean another answer.
+func (r *runner) beginAnew() {
+	if r.sweep != nil {
+		r.endSweep(outcomePartial, "the source was changed")
+	}
+	r.judging, r.order, r.lead, r.witnesses, r.due = nil, order{}, lead{}, nil, time.Time{}
+	r.flight.forget()
+	clear(r.proved)
+	clear(r.strikes)
+}
+
+func (c *change) change() Change {
+	return Change{Added: names(c.added), Changed: names(c.changed), Removed: names(c.removed)}
+}
+
+func names(runners []*runner) []string {
+	list := make([]string, len(runners))
+	for i, r := range runners {
+		list[i] = r.name
+	}
+	return list
+}
+
+// isOver tells whether Run was told to stop.
+func (p *Poller) isOver() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.work != nil && p.work.over
+}
+
+// replace makes these the sources, in this order, and counts who shares an account with whom.
+func (p *Poller) replace(runners []*runner) {
+	sharers := make(map[*Account]int64)
+	for _, r := range runners {
+		sharers[r.account.Load()]++
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	status := make(map[string]Status, len(runners))
+	for _, r := range runners {
+		r.sharers.Store(sharers[r.account.Load()])
+		known, ok := p.status[r.name]
+		if !ok {
+			known = Status{Source: r.name, Rate: r.account.Load().Rate()}
+		}
+		status[r.name] = known
+	}
+	p.set, p.status = runners, status
+}
+
+// runners returns the sources as they are now; nobody changes what it returns.
+func (p *Poller) runners() []*runner {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.set
 }

@@ -92,6 +92,11 @@
 // taken for such a replica's for a minute, and takes nothing back. Nor does any page within ten seconds after a change. A
 // replica that stands still for longer, and lacks nothing newer, is believed once it has said the same for a poll interval.
 //
+// # Changes of the list
+//
+// [Poller.Apply] goes on with another list of sources. Whatever is the same is not touched; what is removed is as if the process had
+// stopped, for that source; what is added, or comes back, is as if it had started.
+//
 // # Clocks
 //
 // The wall clock is watched by the one that nobody sets. When it is set by five seconds or more, either way, waits begin
@@ -105,6 +110,7 @@
 //
 //	VIDBELL_SEEDS=100000 go test -run TestSimulation ./poller
 //	VIDBELL_SEEDS=4711-4711 go test -run TestSimulation ./poller
+//	VIDBELL_SEEDS=4711-4711 go test -run TestSimulationOfChanges ./poller
 //	go test -fuzz FuzzPolling ./poller
 //
 // # What is not promised

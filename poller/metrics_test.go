@@ -166,7 +166,7 @@ func TestASourceThatIsLeftOutLeavesNoSeries(t *testing.T) {
 		one, other := w.source("default", account, key), w.source("second", account, key)
 		r := w.startOf(one, other)
 		w.ticks(2)
-		if err := r.poller.Apply(t.Context(), []poller.Source{one}); err != nil {
+		if _, err := r.poller.Apply(w.t.Context(), []poller.Source{one}); err != nil {
 			t.Fatal(err)
 		}
 		families, err := w.metrics.Gather()

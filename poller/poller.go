@@ -13,7 +13,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 
 	"vidbell/diff"
 )
@@ -52,7 +51,6 @@ type Config struct {
 
 // Poller polls all sources.
 type Poller struct {
-	set      atomic.Pointer[[]*runner] // replaced whole by Apply
 	store    Store
 	reporter Reporter
 	log      *zap.Logger
@@ -63,12 +61,12 @@ type Poller struct {
 
 	guess atomic.Uint64 // where to look next for a video that nobody knows
 
-	applying sync.Mutex // one Apply at a time, and none while Run begins or ends
-	ctx      context.Context
-	group    *errgroup.Group // of Run; nil while it does not
+	applying chan struct{} // of capacity 1: one Apply at a time
 
 	mu     sync.Mutex
+	set    []*runner // replaced as a whole
 	status map[string]Status
+	work   *work // nil before Run
 }
 
 // New checks the configuration. Nothing is asked or loaded yet.
@@ -87,50 +85,94 @@ func New(cfg Config) (*Poller, error) {
 	}
 	p := &Poller{
 		store: cfg.Store, reporter: cfg.Reporter, log: cfg.Logger, random: cfg.Random, wall: cfg.Clock,
-		metrics: newMetrics(cfg.Registerer), tracer: cfg.Tracer, status: make(map[string]Status),
+		metrics: newMetrics(cfg.Registerer), tracer: cfg.Tracer, applying: make(chan struct{}, 1),
 	}
-	runners, err := p.runnersOf(cfg.Sources)
+	list, err := checkSources(cfg.Sources)
 	if err != nil {
 		return nil, err
 	}
-	p.use(runners)
+	runners := make([]*runner, len(list))
+	for i, s := range list {
+		runners[i] = p.newRunner(s)
+		p.metrics.addSource(s.Name, s.Account)
+	}
+	p.replace(runners)
 	return p, nil
+}
+
+// checkSources completes sources, and names the first that cannot be polled.
+func checkSources(sources []Source) ([]Source, error) {
+	names := make(map[string]bool)
+	list := make([]Source, len(sources))
+	for i, s := range sources {
+		s = s.withDefaults()
+		if err := s.validate(); err != nil {
+			return nil, fmt.Errorf("poller: %w", err)
+		}
+		if names[s.Name] {
+			return nil, fmt.Errorf("poller: two sources are named %s", s.Name)
+		}
+		names[s.Name], list[i] = true, s
+	}
+	return list, nil
+}
+
+func (p *Poller) newRunner(s Source) *runner {
+	r := &runner{
+		name: s.Name, Source: s, poller: p, clock: clock{wall: p.wall}, log: p.log.With(zap.String("source", s.Name)),
+		schedule: schedule{base: s.PollInterval, max: s.MaxInterval}, set: maxSet, hints: newHints(),
+		proved: make(map[filter]time.Time), strikes: make(map[filter]int), asked: make(map[lane]int), missed: make(map[string]diff.Time),
+	}
+	r.account.Store(s.Account)
+	return r
 }
 
 // Load reads the state of all sources from the store, waiting for one that is away. It returns ErrUnreadable for state that
 // cannot be read, before anything was polled or written.
 func (p *Poller) Load(ctx context.Context) error {
 	for _, r := range p.runners() {
-		if err := r.ready(ctx); err != nil {
+		if err := r.restore(ctx); err != nil {
 			return err
 		}
+		r.show()
 	}
 	return nil
+}
+
+// restore reads what the log and the reporter know of the source.
+func (r *runner) restore(ctx context.Context) error {
+	if err := r.load(ctx); err != nil {
+		return err
+	}
+	r.recall(ctx)
+	r.released()
+	return nil
+}
+
+// show tells of a state that was just loaded.
+func (r *runner) show() {
+	r.publishStatus(time.Time{}, nil)
+	r.log.Info("state loaded", zap.Int("videos", r.state.Len()), zap.Int("in_flight", r.state.InFlight()),
+		zap.Bool("baseline", r.state.BaselineAt != 0))
 }
 
 // Run polls until ctx ends, and returns when all its goroutines have. Load must have been called. An error means that a
 // source's stored state turned out to be unreadable; all sources are stopped then.
 func (p *Poller) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	p.applying.Lock()
-	p.ctx, p.group = ctx, g
-	g.Go(func() error { // Apply may add to the group until then
-		<-ctx.Done()
-		return nil
-	})
-	for _, r := range p.runners() {
-		var first time.Duration
-		if len(p.runners()) >= spreadFrom {
-			first = phase(r.Name, r.PollInterval)
-		}
-		p.begin(r, first)
+	w := newWork(ctx)
+	defer w.end()
+	p.mu.Lock()
+	p.work = w
+	for _, r := range p.set {
+		w.start(r, r.firstOf(len(p.set)))
 	}
-	p.applying.Unlock()
-	err := g.Wait()
-	p.applying.Lock()
-	defer p.applying.Unlock()
-	p.group = nil
-	return err
+	p.mu.Unlock()
+	<-w.ctx.Done()
+	p.mu.Lock()
+	w.over = true
+	p.mu.Unlock()
+	w.loops.Wait()
+	return w.err
 }
 
 // Holding returns why a source holds what it saw, because the log cannot be written or read; nil when none does. It is safe for
@@ -138,7 +180,7 @@ func (p *Poller) Run(ctx context.Context) error {
 func (p *Poller) Holding() error {
 	for _, r := range p.runners() {
 		if err := r.stuck.Load(); err != nil {
-			return fmt.Errorf("source %s: %w", r.Name, *err)
+			return fmt.Errorf("source %s: %w", r.name, *err)
 		}
 	}
 	return nil
@@ -178,9 +220,9 @@ type Mismatch struct{ Seen, Counted int64 }
 func (p *Poller) Status() []Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all := make([]Status, 0, len(p.runners()))
-	for _, r := range p.runners() {
-		all = append(all, p.status[r.Name])
+	all := make([]Status, 0, len(p.set))
+	for _, r := range p.set {
+		all = append(all, p.status[r.name])
 	}
 	return all
 }
@@ -205,7 +247,7 @@ func (r *runner) publishStatus(next time.Time, err error) {
 	}
 	r.poller.metrics.state(r.Name, s)
 	r.poller.mu.Lock()
-	r.poller.status[r.Name] = s
+	r.poller.status[r.name] = s
 	r.poller.mu.Unlock()
 }
 

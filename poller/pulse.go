@@ -42,10 +42,10 @@ func (p *Poller) Alive() error {
 	for _, r := range p.runners() {
 		late := r.pulse.overdue(now)
 		if r.pulse.queued.Load() { // as long as others are served, it waits rightly
-			late = r.Account.overdue(now)
+			late = r.account.Load().overdue(now)
 		}
 		if late > standstill {
-			return fmt.Errorf("source %s has stood still for %s", r.Name, late.Round(time.Second))
+			return fmt.Errorf("source %s has stood still for %s", r.name, late.Round(time.Second))
 		}
 	}
 	return nil

@@ -19,6 +19,7 @@ func (s *simulation) calm() {
 	s.log.set(func() { s.log.away, s.log.delay, s.log.afterAppend, s.log.onAppend = false, 0, nil, nil })
 	for _, p := range s.alive {
 		p.crash.Store(crashNever)
+		s.undoChanges(p)
 	}
 	s.teach(0)
 	if s.erased {

@@ -75,6 +75,7 @@ type program struct {
 	sim     *simulation
 	key     string
 	client  *memories.Client
+	account *poller.Account
 	poller  *poller.Poller
 	rate    float64
 	stop    context.CancelFunc
@@ -83,8 +84,9 @@ type program struct {
 	asked   []asked        // by its own goroutine; others look when that has ended
 	knew    map[string]int // how many requests it had made when it decided about a version of a video
 
-	dead  atomic.Bool
-	crash atomic.Int32 // a moment
+	loaded atomic.Bool
+	dead   atomic.Bool
+	crash  atomic.Int32 // a moment
 }
 
 // List is the client's, written down.
@@ -134,8 +136,9 @@ func (s *simulation) launch() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	p.account = poller.NewAccount(s.rate)
 	source := s.source
-	source.Lister, source.Account = p, poller.NewAccount(s.rate)
+	source.Lister, source.Account = p, p.account
 	p.poller, err = poller.New(poller.Config{
 		Sources: []poller.Source{source}, Store: p, Reporter: s.reports, Logger: zap.NewNop(), Random: s.jitter,
 	})
@@ -147,6 +150,7 @@ func (s *simulation) launch() {
 	go func() {
 		err := p.poller.Load(ctx)
 		if err == nil {
+			p.loaded.Store(true)
 			err = p.poller.Run(ctx)
 		}
 		if ctx.Err() != nil {

@@ -29,6 +29,7 @@ import (
 type simulation struct {
 	t       *testing.T
 	random  *rand.Rand // of the script alone: its order must not depend on goroutines
+	changes *rand.Rand // of changes of the source while it is polled; nil for none
 	options simulator.Options
 	source  poller.Source
 	rate    float64
@@ -80,14 +81,26 @@ func TestSimulation(t *testing.T) {
 	for _, k := range kept {
 		t.Run(fmt.Sprintf("kept seed %d-%d, which found %s", k.seed, k.size, k.found), func(t *testing.T) {
 			t.Parallel()
-			simulate(t, k.seed, k.size)
+			simulate(t, k.seed, k.size, false)
 		})
 	}
 	first, end := seeds(t)
 	for seed := first; seed < end; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			simulate(t, seed, uint8(seed*37))
+			simulate(t, seed, uint8(seed*37), false)
+		})
+	}
+}
+
+// The same, while the settings of the source change, and it is taken out and comes back.
+func TestSimulationOfChanges(t *testing.T) {
+	t.Parallel()
+	first, end := seeds(t)
+	for seed := first; seed < end; seed++ {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			simulate(t, seed, uint8(seed*37), true)
 		})
 	}
 }
@@ -121,13 +134,16 @@ func FuzzPolling(f *testing.F) {
 		f.Add(k.seed, k.size)
 	}
 	f.Add(uint64(1), uint8(1))
-	f.Fuzz(simulate)
+	f.Fuzz(func(t *testing.T, seed uint64, size uint8) { simulate(t, seed, size, size&1 == 1) })
 }
 
 // simulate is one run.
-func simulate(t *testing.T, seed uint64, size uint8) {
+func simulate(t *testing.T, seed uint64, size uint8, changing bool) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSimulation(t, seed, size)
+		if changing {
+			s.changes = rand.New(rand.NewPCG(seed, 1<<33))
+		}
 		s.run(8 + int(size)%48)
 		if t.Failed() {
 			t.Logf("seed %d, size %d, platform %+v, source %+v", seed, size, s.options, s.source)
@@ -220,6 +236,7 @@ func (s *simulation) run(steps int) {
 	for range steps {
 		s.pass(s.between(0, 2*s.source.PollInterval))
 		s.happen()
+		s.change()
 		s.reap()
 	}
 	s.calm()

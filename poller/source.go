@@ -82,12 +82,15 @@ func validPattern(pattern string) bool {
 
 // runner polls one source. All its fields belong to its goroutine; others see what it publishes as its Status.
 type runner struct {
-	Source
+	Source  // replaced only between two runs of its goroutine
+	name    string
+	account atomic.Pointer[Account] // that of Source, for others to look at
 	poller  *Poller
 	log     *zap.Logger
-	sharers atomic.Int64  // sources on the account
-	stop    func()        // set while it runs
-	done    chan struct{} // closed when it has ended
+	sharers atomic.Int64 // sources on the account
+
+	halt func()    // ends the goroutine, and waits for that; nil before it was started
+	due  time.Time // when the next tick is; zero in a tick
 
 	mu       sync.RWMutex // held while the state is moved: hints ask it which videos are known
 	state    *diff.State
@@ -146,7 +149,7 @@ func (r *runner) run(ctx context.Context, first time.Duration) error {
 	}
 	for {
 		r.pulse.beat(0)
-		r.polled, r.ticked = time.Now(), r.lookAtClock()
+		r.polled, r.ticked, r.due = time.Now(), r.lookAtClock(), time.Time{}
 		var busy bool
 		err := r.traced(ctx, "poll", func(ctx context.Context) (err error) {
 			busy, err = r.tick(ctx)
@@ -163,6 +166,7 @@ func (r *runner) run(ctx context.Context, first time.Duration) error {
 		r.poller.metrics.poll(r.Name, took, err)
 		next := r.polled.Add(r.schedule.after(busy, r.health.refused(), r.poller.random()))
 		r.publishStatus(next, err)
+		r.due = next
 		if err := r.rest(ctx, next); err != nil {
 			return endOf(ctx, err)
 		}

@@ -48,7 +48,7 @@ func (p *Poller) Videos(q VideoQuery) (list []Video, more bool) {
 	name := strings.ToLower(q.Name)
 	since := diff.TimeOf(q.ChangedSince)
 	for _, r := range p.runners() {
-		if q.Source != "" && q.Source != r.Name || r.Name < q.After.Source {
+		if q.Source != "" && q.Source != r.name || r.name < q.After.Source {
 			continue
 		}
 		r.pick(q, name, since, best)
@@ -70,7 +70,7 @@ func (r *runner) pick(q VideoQuery, name string, since diff.Time, best *latest) 
 			r.mu.RUnlock() // a source that waits to move its state comes first
 			r.mu.RLock()
 		}
-		key := VideoKey{r.Name, no}
+		key := VideoKey{r.name, no}
 		switch {
 		case key.compare(q.After) <= 0,
 			len(*best) > q.Limit && key.compare((*best)[0].VideoKey) >= 0,
@@ -91,14 +91,14 @@ func (r *runner) pick(q VideoQuery, name string, since diff.Time, best *latest) 
 // Video returns what is known of a video, at one source, or at each for an empty source.
 func (p *Poller) Video(source, videoNo string) (list []Video) {
 	for _, r := range p.runners() {
-		if source != "" && source != r.Name {
+		if source != "" && source != r.name {
 			continue
 		}
 		r.mu.RLock()
 		l, known := r.state.LookAt(videoNo)
 		r.mu.RUnlock()
 		if known {
-			list = append(list, Video{VideoKey{r.Name, videoNo}, l})
+			list = append(list, Video{VideoKey{r.name, videoNo}, l})
 		}
 	}
 	return list

@@ -95,8 +95,14 @@ type vidbell struct {
 
 func startVidbell(t *testing.T, cfg *config.Config) *vidbell {
 	t.Helper()
+	return startVidbellWith(t, cfg, func(*service) {})
+}
+
+func startVidbellWith(t *testing.T, cfg *config.Config, change func(*service)) *vidbell {
+	t.Helper()
 	s, err := newService(t.Context(), cfg, zaptest.NewLogger(t))
 	must(t, err)
+	change(s)
 	v := &vidbell{service: s}
 	_, err = s.engine.Conn.Subscribe("video.>", func(m *nats.Msg) {
 		var e notify.VideoEvent

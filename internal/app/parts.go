@@ -101,23 +101,18 @@ func client(a config.Account) (*memories.Client, error) {
 type upstream struct {
 	lister *memories.Client
 	quota  *poller.Account
+	rate   float64 // of the configuration, in requests a second
 }
 
-// upstreamKey tells upstreams apart: accounts that the platform counts as one share theirs.
-type upstreamKey struct {
-	quota config.Quota
-	rate  float64
-}
+// upstreams are those in use, by what the platform counts as one account. They are kept over a change of the configuration, so that
+// what an account has used of its quota is not forgotten, and sources that did not change are not touched.
+type upstreams map[config.Quota]upstream
 
-// upstreams are those in use. They are kept over a change of the configuration, so that what an account has used of its quota is
-// not forgotten.
-type upstreams map[upstreamKey]upstream
-
-// of returns the one of each account, by its name, and those that are in use from now on.
+// of returns the one of each account, by its name, and those that are in use from now on. Their rates do not change yet.
 func (u upstreams) of(c *config.Config) (named map[string]upstream, used upstreams, err error) {
 	named, used = make(map[string]upstream, len(c.Accounts)), make(upstreams)
 	for _, a := range c.Accounts {
-		key := upstreamKey{a.Quota(), a.RateLimit}
+		key := a.Quota()
 		one, known := used[key]
 		if !known {
 			one, known = u[key]
@@ -128,9 +123,17 @@ func (u upstreams) of(c *config.Config) (named map[string]upstream, used upstrea
 			}
 			one.quota = poller.NewAccount(a.RateLimit)
 		}
+		one.rate = a.RateLimit
 		named[a.Name], used[key] = one, one
 	}
 	return named, used, nil
+}
+
+// setRates lets the rates of the configuration hold.
+func (u upstreams) setRates() {
+	for _, one := range u {
+		one.quota.SetRate(one.rate)
+	}
 }
 
 // sources are those of the configuration, in its order.

@@ -2,10 +2,8 @@ package app
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"reflect"
@@ -22,20 +20,18 @@ import (
 
 	"vidbell/internal/config"
 	"vidbell/internal/web"
-	"vidbell/notify/webhook"
-	"vidbell/poller"
 )
 
 const (
 	// lookEvery is how often the configuration's files are looked at. Their text is compared: Kubernetes changes a link to a folder,
 	// which no watch of the file itself sees.
 	lookEvery = 2 * time.Second
-	// startingPause is between two looks at a part that is just starting, and startingWait how long somebody is kept who asks before
-	// the service is there.
-	startingPause = 10 * time.Millisecond
-	startingWait  = 10 * time.Second
-	// maxWatched bounds what is read of a file to compare it, in bytes.
-	maxWatched = 1 << 20
+	// startingWait is how long somebody is kept who asks before the service is there.
+	startingWait = 10 * time.Second
+	// applyTimeout bounds the wait for an engine that is away when endpoints or sources are added, and applyRetry is when it is tried
+	// again. What is changed already waits for the engine by itself.
+	applyTimeout = 30 * time.Second
+	applyRetry   = 10 * time.Second
 )
 
 // reloader reads the configuration again when it is told to, and when one of its files has changed. It changes what runs only when
@@ -45,7 +41,9 @@ type reloader struct {
 	level   zap.AtomicLevel
 	hangups <-chan os.Signal
 	asked   chan chan<- reloaded
-	seen    [sha256.Size]byte // of the files, when they were last read
+	files   *watch
+	again   time.Time     // when to try again what the engine kept from being done; zero for never
+	retry   time.Duration // the pause before that
 
 	successful prometheus.Gauge
 	succeeded  prometheus.Gauge
@@ -60,7 +58,7 @@ type reloaded struct {
 func newReloader(cfg *config.Config, level zap.AtomicLevel, hangups <-chan os.Signal, r prometheus.Registerer) *reloader {
 	f := promauto.With(r)
 	l := &reloader{
-		current: cfg, level: level, hangups: hangups, asked: make(chan chan<- reloaded), seen: fingerprint(cfg),
+		current: cfg, level: level, hangups: hangups, asked: make(chan chan<- reloaded), files: newWatch(filesOf(cfg)), retry: applyRetry,
 		successful: f.NewGauge(prometheus.GaugeOpts{
 			Name: "vidbell_config_last_reload_successful", Help: "0 when the configuration was last read again and refused.",
 		}),
@@ -99,8 +97,11 @@ func (l *reloader) run(ctx context.Context, s *service) error {
 			change, err := l.reload(ctx, s, "request")
 			reply <- reloaded{change, err}
 		case <-look.C:
-			if fingerprint(l.current) != l.seen {
+			switch {
+			case l.files.changed():
 				_, _ = l.reload(ctx, s, "a file has changed")
+			case !l.again.IsZero() && time.Now().After(l.again):
+				_, _ = l.reload(ctx, s, "it could not be applied before")
 			}
 		}
 	}
@@ -128,7 +129,7 @@ func (l *reloader) Reload(ctx context.Context) (web.Reloaded, error) {
 func (l *reloader) reload(ctx context.Context, s *service, why string) (web.Reloaded, error) {
 	notifySystemd(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 	defer notifySystemd(daemon.SdNotifyReady)
-	l.seen = fingerprint(l.current) // before they are read: what changes meanwhile is seen
+	l.again = time.Time{}
 	change, err := l.apply(ctx, s)
 	if ctx.Err() != nil {
 		return change, ctx.Err() // it ends with us, and the next start reads it
@@ -139,7 +140,6 @@ func (l *reloader) reload(ctx context.Context, s *service, why string) (web.Relo
 		s.log.Error("configuration refused, the one before stays in force", zap.String("because_of", why), zap.Strings("problems", problemLines(err)))
 		return change, &web.RefusedError{Problems: problemLines(err)}
 	}
-	l.seen = fingerprint(l.current) // it may name other files
 	l.successful.Set(1)
 	l.succeeded.SetToCurrentTime()
 	l.total.WithLabelValues("applied").Inc()
@@ -150,50 +150,78 @@ func (l *reloader) reload(ctx context.Context, s *service, why string) (web.Relo
 }
 
 func (l *reloader) apply(ctx context.Context, s *service) (web.Reloaded, error) {
-	next, err := config.Load(checks()...)
+	next, err := l.read()
 	if err != nil {
 		return web.Reloaded{}, err
 	}
 	if fixed := l.current.NeedsRestart(next); len(fixed) > 0 {
 		return web.Reloaded{}, fmt.Errorf("%s changed, which takes a restart: restart vidbell, or take that change back", strings.Join(fixed, ", "))
 	}
-	list, used, err := sourcesWith(next, s.upstreams)
-	if err != nil {
-		return web.Reloaded{}, err
-	}
 	level, err := zapcore.ParseLevel(next.Log.Level)
 	if err != nil {
 		return web.Reloaded{}, err
 	}
 	change := differences(l.current, next)
-	for _, src := range list {
-		s.events.AddSource(src.Name)
+	bounded, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
+	if err := s.apply(bounded, l.current, next); err != nil {
+		l.again = time.Now().Add(l.retry)
+		return web.Reloaded{}, fmt.Errorf("it is right, and is tried again in %s: %w", l.retry, err)
 	}
-	if err := whenRunning(ctx, func() error { return s.poller.Apply(ctx, list) }); err != nil {
-		return web.Reloaded{}, err
-	}
-	s.operator.attach(s.poller, next, list)
-	if err := whenRunning(ctx, func() error { return s.dispatcher.Apply(ctx, endpoints(next)) }); err != nil {
-		return web.Reloaded{}, err // all was checked before: we are being stopped
-	}
-	s.upstreams, l.current = used, next
+	l.current = next
 	l.level.SetLevel(level)
 	return change, nil
 }
 
-// whenRunning waits for a part that has not quite begun.
-func whenRunning(ctx context.Context, apply func() error) error {
-	for {
-		err := apply()
-		if !errors.Is(err, poller.ErrNotRunning) && !errors.Is(err, webhook.ErrNotRunning) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(startingPause):
+// read reads the files and checks what they say as a start does.
+func (l *reloader) read() (next *config.Config, err error) {
+	for range 3 { // a file that is named for the first time may have changed before it was looked at
+		next, err = config.Load(checks()...)
+		if !l.files.follow(filesOf(l.current), filesOf(next)) {
+			break
 		}
 	}
+	return next, err
+}
+
+// apply makes another configuration hold for all endpoints and sources, or for none. Endpoints come first: what added sources have
+// to tell must find the endpoints that were added with them.
+func (s *service) apply(ctx context.Context, old, next *config.Config) error {
+	list, used, err := sourcesWith(next, s.upstreams)
+	if err != nil {
+		return err
+	}
+	s.engine.Protect(engineConfig(next, s.log))
+	if _, err := s.dispatcher.Apply(ctx, endpoints(next), next.Webhook.AllowNetworks); err != nil {
+		s.engine.Protect(engineConfig(old, s.log))
+		return err
+	}
+	for _, src := range list {
+		s.events.AddSource(src.Name)
+	}
+	done, err := s.poller.Apply(ctx, list)
+	if err != nil {
+		return errors.Join(err, s.takeBack(ctx, old))
+	}
+	used.setRates()
+	s.upstreams = used
+	for _, name := range done.Removed {
+		s.events.RemoveSource(name)
+		s.store.forget(name)
+	}
+	s.operator.attach(s.poller, next, list)
+	return nil
+}
+
+// takeBack gives the endpoints their old settings when the sources did not get their new ones.
+func (s *service) takeBack(ctx context.Context, old *config.Config) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyTimeout)
+	defer cancel()
+	if _, err := s.dispatcher.Apply(ctx, endpoints(old), old.Webhook.AllowNetworks); err != nil {
+		return fmt.Errorf("the endpoints have their new settings already, the sources their old ones: %w", err)
+	}
+	s.engine.Protect(engineConfig(old, s.log))
+	return nil
 }
 
 // differences names what a change of the configuration comes to.
@@ -249,24 +277,4 @@ func problemLines(err error) []string {
 		lines[i] = p.String()
 	}
 	return lines
-}
-
-// fingerprint tells whether any file of a configuration has changed. One that cannot be read is a file of its own kind.
-func fingerprint(c *config.Config) [sha256.Size]byte {
-	sum := sha256.New()
-	for _, name := range append([]string{c.File}, c.Files()...) {
-		if name == "" {
-			continue
-		}
-		fmt.Fprintf(sum, "\x00%s\x00", name)
-		info, err := os.Stat(name)
-		if err != nil || !info.Mode().IsRegular() { // a pipe is read once, at the start
-			continue
-		}
-		if f, err := os.Open(name); err == nil {
-			_, _ = io.Copy(sum, io.LimitReader(f, maxWatched)) // what cannot be read now is seen when it can
-			_ = f.Close()
-		}
-	}
-	return [sha256.Size]byte(sum.Sum(nil))
 }

@@ -49,6 +49,7 @@ type service struct {
 	poller     *poller.Poller
 	dispatcher *webhook.Dispatcher
 	events     *notify.Log
+	store      *store
 	upstreams  upstreams
 	reloader   *reloader   // nil where the configuration was not read from outside, as in the demo
 	loaded     atomic.Bool // the state is, and the consumers exist
@@ -320,12 +321,12 @@ func (s *service) setUpPolling(ctx context.Context, log *notify.Log) error {
 	if err != nil {
 		return err
 	}
-	s.upstreams, s.events = used, log
+	s.upstreams, s.events, s.store = used, log, newStore(log, s.remake, s.engine.Explain)
 	for _, src := range list {
 		log.AddSource(src.Name)
 	}
 	s.poller, err = poller.New(poller.Config{
-		Sources: list, Store: newStore(log, s.remake, s.engine.Explain), Reporter: reporter{log}, Logger: s.log.Named("poller"), Registerer: s.registry,
+		Sources: list, Store: s.store, Reporter: reporter{log}, Logger: s.log.Named("poller"), Registerer: s.registry,
 		Tracer: s.tracing.Tracer("poller"),
 	})
 	if err != nil {

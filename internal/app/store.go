@@ -74,6 +74,13 @@ func (s *store) recover(ctx context.Context, source string, words diff.Words) (*
 	return s.keep(s.log.Load(ctx, source, words))
 }
 
+// forget lets go of the state of a source that is not polled any more.
+func (s *store) forget(source string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.states, source)
+}
+
 // keep notes the state that a poller goes on with.
 func (s *store) keep(state *diff.State, err error) (*diff.State, error) {
 	if err != nil {

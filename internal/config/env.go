@@ -126,6 +126,9 @@ func load(variables []Variable, problems *Problems) (*Config, *document) {
 		if path := values[v.FileName()]; v.Secret && path != "" {
 			c.files = append(c.files, strings.TrimSpace(path))
 		}
+		if path := values[v.Name]; v.Name == "VIDBELL_WEBHOOK_TEMPLATE" && path != "" {
+			c.files = append(c.files, strings.TrimSpace(path))
+		}
 		s := Setting{Name: v.Name, Origin: origin}
 		switch {
 		case origin != OriginDefault:

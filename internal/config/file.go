@@ -416,7 +416,6 @@ func (c *Config) NeedsRestart(next *Config) []string {
 		{"http.hint_secret", c.HTTP.HintSecret.Reveal() == next.HTTP.HintSecret.Reveal()},
 		{"retention", c.Retention == next.Retention},
 		{"log.format", c.Log.Format == next.Log.Format},
-		{"webhook.allow_networks", slices.Equal(c.Webhook.AllowNetworks, next.Webhook.AllowNetworks)},
 	} {
 		if !s.same {
 			changed = append(changed, s.name)

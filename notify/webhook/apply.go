@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"sync"
@@ -12,152 +13,243 @@ import (
 	"go.uber.org/zap"
 )
 
-// applyRetry is the pause before the engine is asked again to prepare an endpoint.
-const applyRetry = time.Second
+// Change names the endpoints that Apply has added, changed and removed, each in the order of its list.
+type Change struct{ Added, Changed, Removed []string }
 
-// ErrNotRunning means that Run is not under way, or not yet.
-var ErrNotRunning = errors.New("webhook: Run is not under way")
+// ErrStopped means that Run has ended.
+var ErrStopped = errors.New("webhook: the dispatcher has stopped")
 
-// run is what Run gives everybody whom it has work.
-type run struct {
-	ctx  context.Context //nolint:containedctx // it is Run's, and ends with it
-	hard context.Context //nolint:containedctx // the same, after the grace period
-}
+// haltMargin is how long past its endpoint's timeout a request under way is waited for.
+const haltMargin = time.Second
 
-// shift is a lane at work.
-type shift struct {
-	stop func()        // take nothing more
-	cut  func()        // break off what is under way
-	done chan struct{} // closed when every delivery it took is answered for
-}
-
-// Apply puts other endpoints in the place of those that are delivered to, while Run is under way. Endpoints are told apart by their
-// names.
+// Apply goes on with another list of endpoints, and other networks for Config.AllowNetworks, while Run delivers. Which is which
+// goes by the name; the result is that of a restart with this list.
 //
-// One that is the same in all goes on untouched. One that is new begins with the events that come from now on, as at a first start. One
-// that is changed takes nothing more, gets up to the grace period for its requests under way, and goes on with its new
-// settings where it was: nothing is lost, what was broken off comes again. One that is left out ends in the same way. Its
-// position and what waits for it stay with the engine, so that it goes on there if it comes back under its name.
+//   - An endpoint that is the same is not touched, and does not pause.
+//   - An added one begins with the events appended after Apply returned, or a little before. One that was there before goes on
+//     where it stopped, and gets what came meanwhile.
+//   - A removed one takes nothing more; its requests under way end, within its timeout, and are answered for. Nothing is sent to
+//     it once Apply has returned. Its consumer, its backlog, queued replays, dead letters and health stay in the engine, for the
+//     day it comes back; its metrics go.
+//   - A changed one does the same, and goes on at once with the new settings: no request is broken off or repeated, and none has
+//     half of the old settings. Its breaker, health, pace and Retry-After stay, unless the URL is another: that one begins anew.
 //
-// All endpoints are checked before anything is touched; after such an error everything goes on as it was. An engine that is away is
-// waited for, until ctx ends.
-func (d *Dispatcher) Apply(ctx context.Context, endpoints []Endpoint) error {
-	d.applying.Lock()
-	defer d.applying.Unlock()
-	if d.run == nil || d.run.ctx.Err() != nil {
-		return ErrNotRunning
-	}
-	c := d.config
-	c.Endpoints = endpoints
-	targets, err := c.compile()
+// The error names every mistake in the list, or is the engine's about an added endpoint; then nothing has changed, but for a
+// consumer that may have been made. When the engine goes away later, the new settings hold, and what is changed waits for it. Prepare must have been called;
+// one Apply is made at a time.
+func (d *Dispatcher) Apply(ctx context.Context, endpoints []Endpoint, allow []netip.Prefix) (Change, error) {
+	targets, err := compileAll(endpoints)
 	if err != nil {
-		return err
+		return Change{}, err
 	}
-	old, next := d.roster(), &roster{}
-	var begin []*lane
-	kept := make(map[*lane]bool)
+	select {
+	case d.applying <- struct{}{}:
+		defer func() { <-d.applying }()
+	case <-ctx.Done():
+		return Change{}, ctx.Err()
+	}
+	if err := d.canApply(); err != nil {
+		return Change{}, err
+	}
+	c := d.plan(targets)
+	before := d.exits.open(c.bothAllowed(allow)) // who is changed is let out by the old rules and by the new ones
+	if err := c.prepare(ctx); err != nil {
+		d.exits.open(before)
+		c.discard()
+		return Change{}, err
+	}
+	c.make(ctx)
+	d.exits.open(allow)
+	return c.names(), nil
+}
+
+func (d *Dispatcher) canApply() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case !d.prepared:
+		return errNotPrepared
+	case d.shift != nil && d.shift.over:
+		return ErrStopped
+	}
+	return nil
+}
+
+// change is an Apply at work.
+type change struct {
+	d       *Dispatcher
+	next    []*unit // as they will be
+	added   []*unit
+	changed map[*unit]*unit // what follows, by what it follows
+	removed []*unit
+}
+
+func (d *Dispatcher) plan(targets []*target) *change {
+	c := &change{d: d, changed: make(map[*unit]*unit)}
+	had := make(map[string]*unit)
+	for _, u := range d.all() {
+		had[u.lane.target.Name] = u
+	}
 	for _, t := range targets {
-		if l := old.same(t); l != nil {
-			kept[l] = true
-			feeds := old.of(l)
-			next.add(l, feeds[:len(feeds)-1], feeds[len(feeds)-1])
-			continue
+		u := had[t.Name]
+		switch {
+		case u == nil:
+			u = d.newUnit(t, d.metrics.lane(t.Name))
+			u.lane.takeLine(d.lines[t.Name]) // read and written by one Apply at a time
+			c.added = append(c.added, u)
+		case !u.lane.target.equal(t.Endpoint):
+			next := d.newUnit(t, u.lane.metrics)
+			c.changed[u] = next
+			u = next
 		}
-		l, feeds, queue := d.newLane(t, len(targets))
-		next.add(l, feeds, queue)
-		begin = append(begin, l)
+		c.next = append(c.next, u)
+		delete(had, t.Name)
 	}
-	d.endAll(old, kept)
-	for _, l := range begin {
-		if err := d.insist(ctx, l, func(ctx context.Context) error { return d.prepareLane(ctx, next, l) }); err != nil {
-			return fmt.Errorf("prepare endpoint %q: %w", l.target.Name, err)
+	for _, u := range d.all() {
+		if had[u.lane.target.Name] != nil {
+			c.removed = append(c.removed, u)
 		}
 	}
-	d.staff.Store(next)
-	for _, l := range begin {
-		d.begin(next, l)
+	return c
+}
+
+// equal tells whether two endpoints with their defaults are the same. An empty list is none.
+func (e Endpoint) equal(o Endpoint) bool {
+	a, b := reflect.ValueOf(e), reflect.ValueOf(o)
+	for i := range a.NumField() {
+		x, y := a.Field(i), b.Field(i)
+		switch x.Kind() {
+		case reflect.Slice, reflect.Map:
+			if x.Len() == 0 && y.Len() == 0 {
+				continue
+			}
+		default:
+		}
+		if !reflect.DeepEqual(x.Interface(), y.Interface()) {
+			return false
+		}
 	}
-	for _, l := range old.lanes {
-		if !slices.ContainsFunc(next.lanes, func(n *lane) bool { return n.target.Name == l.target.Name }) {
-			d.metrics.forget(l.target.Name)
+	return true
+}
+
+// bothAllowed are the networks that are allowed before or after.
+func (c *change) bothAllowed(allow []netip.Prefix) []netip.Prefix {
+	both := slices.Clone(c.d.exits.allowed())
+	for _, p := range allow {
+		if !slices.Contains(both, p) {
+			both = append(both, p)
+		}
+	}
+	if len(both) == len(allow) {
+		return allow
+	}
+	return both
+}
+
+// prepare makes the consumers that are missing, so that no event is missed from now on. Whatever may go wrong does so here,
+// before anything is changed.
+func (c *change) prepare(ctx context.Context) error {
+	d := c.d
+	for _, u := range c.added {
+		if err := d.prepareUnit(ctx, u); err != nil {
+			return fmt.Errorf("prepare endpoint %q: %w", u.lane.target.Name, err)
+		}
+	}
+	for before, after := range c.changed {
+		had := d.wanted(before.lane.target)
+		for _, f := range after.lane.feeds {
+			if len(had[f.stream]) > 0 {
+				continue
+			}
+			if _, err := ensureConsumer(ctx, f.js, f.stream, f.consumer, f.filters); err != nil {
+				return fmt.Errorf("prepare endpoint %q: %w", f.lane.target.Name, err)
+			}
 		}
 	}
 	return nil
 }
 
-// same is the lane that delivers to just this endpoint, nil if there is none.
-func (r *roster) same(t *target) *lane {
-	for _, l := range r.lanes {
-		if l.target.Name == t.Name && reflect.DeepEqual(l.target.Endpoint, t.Endpoint) {
-			return l
-		}
-	}
-	return nil
-}
-
-// endAll ends all lanes but those that are kept, side by side: one whose receiver hangs must not hold up the others for longer.
-func (d *Dispatcher) endAll(all *roster, kept map[*lane]bool) {
-	var ended sync.WaitGroup
-	for _, l := range all.lanes {
-		if kept[l] {
-			continue
-		}
-		s := d.shifts[l]
-		delete(d.shifts, l)
-		ended.Go(func() { d.end(all, l, s) })
-	}
-	ended.Wait()
-}
-
-// end has a lane take nothing more, and waits until all it took is answered for.
-func (d *Dispatcher) end(all *roster, l *lane, s *shift) {
-	s.stop()
-	grace := time.AfterFunc(d.config.Grace, s.cut)
-	<-s.done
-	grace.Stop()
-	clean := !slices.ContainsFunc(all.of(l), func(f *feed) bool { return f.gaveUp })
-	ctx, cancel := context.WithTimeout(d.run.hard, flushWait)
-	defer cancel()
-	if err := l.signOff(ctx, clean); err != nil {
-		l.trouble(err)
+// discard forgets the added ones. Their consumers stay, as they do when an endpoint is removed.
+func (c *change) discard() {
+	for _, u := range c.added {
+		u.lane.retire()
+		c.d.metrics.forget(u.lane.target.Name)
 	}
 }
 
-// begin has a lane take deliveries, within Run.
-func (d *Dispatcher) begin(all *roster, l *lane) {
-	ctx, stop := context.WithCancel(d.run.ctx)
-	hard, cut := context.WithCancel(withScheme(d.run.hard, l.target.url.Scheme))
-	s := &shift{stop: stop, cut: cut, done: make(chan struct{})}
-	d.shifts[l] = s
-	var feeds sync.WaitGroup
-	for _, f := range all.of(l) {
-		feeds.Go(func() { f.run(ctx, hard) })
+// make makes the change, each endpoint by itself: one that hangs keeps only itself waiting.
+func (c *change) make(ctx context.Context) {
+	d := c.d
+	d.mu.Lock()
+	d.units = slices.Concat(d.units, c.added)
+	if d.shift != nil {
+		for _, u := range c.added {
+			d.shift.start(u)
+		}
 	}
-	go func() {
-		feeds.Wait()
-		stop()
-		cut()
-		close(s.done)
-	}()
+	d.mu.Unlock()
+	var all sync.WaitGroup
+	for before, after := range c.changed {
+		all.Go(func() { d.exchange(ctx, before, after) })
+	}
+	for _, u := range c.removed {
+		all.Go(func() { d.remove(ctx, u) })
+	}
+	all.Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.units = c.next
 }
 
-// insist repeats a step while the engine cannot serve it.
-func (d *Dispatcher) insist(ctx context.Context, l *lane, step func(context.Context) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(d.run.ctx, cancel)()
-	for {
-		bounded, done := context.WithTimeout(ctx, engineTimeout)
-		err := step(bounded)
-		done()
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		l.log.Warn("endpoint cannot be prepared yet, trying again", zap.Error(err))
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(applyRetry):
+// exchange lets an endpoint's deliveries end under the old settings and go on under the new ones.
+func (d *Dispatcher) exchange(ctx context.Context, before, after *unit) {
+	before.stop(ctx)
+	d.swapping.Lock()
+	after.lane.inherit(before.lane)
+	d.mu.Lock()
+	d.units = slices.Clone(d.units)
+	d.units[slices.Index(d.units, before)] = after
+	w := d.shift
+	if w != nil {
+		w.start(after)
+	}
+	d.mu.Unlock()
+	d.swapping.Unlock()
+	if w == nil {
+		return
+	}
+	select {
+	case <-after.prepared:
+	case <-w.ctx.Done():
+	case <-ctx.Done():
+		after.lane.log.Warn("webhook endpoint has its new settings, and waits for the engine", zap.Error(ctx.Err()))
+	}
+}
+
+func (d *Dispatcher) remove(ctx context.Context, u *unit) {
+	u.stop(ctx)
+	u.lane.retire()
+	d.mu.Lock()
+	d.units = slices.DeleteFunc(slices.Clone(d.units), func(o *unit) bool { return o == u })
+	d.lines[u.lane.target.Name] = u.lane.lastLine()
+	d.mu.Unlock()
+	d.metrics.forget(u.lane.target.Name)
+}
+
+func (c *change) names() (names Change) {
+	name := func(u *unit) string { return u.lane.target.Name }
+	for _, u := range c.added {
+		names.Added = append(names.Added, name(u))
+	}
+	for _, u := range c.next {
+		for _, after := range c.changed {
+			if after == u {
+				names.Changed = append(names.Changed, name(u))
+			}
 		}
 	}
+	for _, u := range c.removed {
+		names.Removed = append(names.Removed, name(u))
+	}
+	return names
 }

@@ -21,10 +21,7 @@ func (d *Dispatcher) readPending(ctx context.Context) {
 
 // backlog counts what waits for an endpoint, and tells when the oldest of it was stored; zero for none, or when it is not known.
 func (d *Dispatcher) backlog(ctx context.Context, l *lane) (pending uint64, at time.Time, err error) {
-	for _, f := range d.roster().feeds {
-		if f.lane != l {
-			continue
-		}
+	for _, f := range l.feeds {
 		n, err := f.pending(ctx)
 		if err != nil {
 			return 0, time.Time{}, err

@@ -123,7 +123,7 @@ func TestEndpointsUnderDifferentRulesShareNoConnection(t *testing.T) {
 	for _, l := range r.roster().lanes {
 		transports[l.sender.transport]++
 	}
-	if len(transports) != 3 || transports[r.transport[policy{}]] != 2 {
+	if len(transports) != 3 || transports[r.exits.way(policy{})] != 2 {
 		t.Errorf("%d transports: %v", len(transports), transports)
 	}
 }
@@ -181,7 +181,7 @@ func TestANameThatChangesItsAddressIsCheckedEachTimeItIsDialled(t *testing.T) {
 	r := e.prepare([]Endpoint{{Name: "a", URL: "http://rebinding.example:" + port + "/?token=hidden", InFlight: 1}})
 	g := newGuard(nil, policy{})
 	g.resolver = nameServer(t, "127.0.0.1", "169.254.169.254")
-	transport := r.transport[policy{}]
+	transport := r.exits.way(policy{}).Load()
 	transport.DialContext = g.dialer().DialContext
 	transport.DisableKeepAlives = true // each delivery dials
 	r.start()
@@ -222,8 +222,8 @@ func TestNoProxyOfTheEnvironmentIsUsed(t *testing.T) {
 	}
 	e, in := startEngine(t), startReceiver(t, nil)
 	r := e.prepare([]Endpoint{{Name: "a", URL: in.URL}, {Name: "b", URL: "https://host/", PublicOnly: true}})
-	for p, transport := range r.transport { // the environment's proxy is read once a process, and never for loopback
-		if transport.Proxy != nil {
+	for p, way := range r.exits.ways { // the environment's proxy is read once a process, and never for loopback
+		if way.Load().Proxy != nil {
 			t.Errorf("%+v asks for a proxy", p)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 // an open breaker, a Retry-After. It begins with one at a time, and endpoint.recovered is told when the first was taken. The
 // error is ErrNoEndpoint, or says that the engine would not have it; then nothing has changed.
 func (d *Dispatcher) Enable(ctx context.Context, endpoint string) error {
+	d.swapping.RLock()
+	defer d.swapping.RUnlock()
 	l, err := d.lane(endpoint)
 	if err != nil {
 		return fmt.Errorf("enable endpoint %q: %w", endpoint, err)
@@ -25,6 +27,8 @@ func (d *Dispatcher) Enable(ctx context.Context, endpoint string) error {
 // are finished; nothing is dropped. why is shown to people: no secret belongs there. Of an endpoint that is disabled already it
 // replaces what was said before, and nothing else; an empty why leaves that. The error is ErrNoEndpoint, or says that the engine has not yet written it down; the endpoint is disabled all the same.
 func (d *Dispatcher) Disable(ctx context.Context, endpoint, why string) error {
+	d.swapping.RLock()
+	defer d.swapping.RUnlock()
 	l, err := d.lane(endpoint)
 	if err != nil {
 		return fmt.Errorf("disable endpoint %q: %w", endpoint, err)

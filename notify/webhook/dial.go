@@ -178,8 +178,8 @@ func (g guard) dialer() *net.Dialer {
 }
 
 // newTransport is the one transport of all endpoints under one policy. Under another, an endpoint would take over pooled
-// connections that its own would not have let be made. Its pool holds as many idle connections as there can be requests: with
-// fewer, a busy endpoint would close and dial connections without end.
+// connections that its own would not have let be made. Its pool holds as many idle connections to a host as there can be requests:
+// with fewer, a busy endpoint would close and dial connections without end.
 func newTransport(g guard, concurrency int) *http.Transport {
 	return &http.Transport{
 		Proxy:                  nil, // a proxy from the environment would dial in our place, past the guard
@@ -188,7 +188,6 @@ func newTransport(g guard, concurrency int) *http.Transport {
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    connectTimeout,
 		DisableCompression:     true,
-		MaxIdleConns:           concurrency,
 		MaxIdleConnsPerHost:    concurrency,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxAnswerHead,

@@ -6,11 +6,8 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
-	"net/http"
 	"net/netip"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -96,28 +93,29 @@ func (c Config) WithDefaults() Config {
 // Dispatcher delivers the log's events to webhook endpoints.
 type Dispatcher struct {
 	config    Config
-	transport map[policy]*http.Transport
-	records   *records
-	staff     atomic.Pointer[roster] // replaced whole by Apply
 	metrics   *metrics
-	global    chan struct{}
+	exits     *exits
+	records   *records
 	journal   *journal
-	replaying sync.Mutex // one request for a replay at a time
-	owner     string     // tells this process from others on the same engine, in the records of groups
+	global    chan struct{} // a place for each request under way
+	replaying sync.Mutex    // one request for a replay at a time
+	owner     string        // tells this process from others on the same engine, in the records of groups
+
+	applying chan struct{} // of capacity 1: one change of the endpoints at a time
+	swapping sync.RWMutex  // held while one lane of an endpoint succeeds another; read by those who change its health
 
 	mu       sync.Mutex
+	units    []*unit          // replaced as a whole
+	lines    map[string]*line // of endpoints that were removed, and may come back
 	prepared bool
-
-	applying sync.Mutex       // one Apply at a time, and none while Run begins or ends
-	run      *run             // nil while Run is not under way
-	shifts   map[*lane]*shift // of those at work
+	shift    *shift // nil before Run
 }
 
 // New checks the configuration and all endpoints, and names every mistake. It does not touch the network.
 func New(c Config) (*Dispatcher, error) {
 	c = c.WithDefaults()
-	targets, err := c.compile()
-	if err != nil {
+	targets, err := compileAll(c.Endpoints)
+	if err := errors.Join(c.validate(), err); err != nil {
 		return nil, err
 	}
 	m, err := newMetrics(c.Registerer)
@@ -125,33 +123,23 @@ func New(c Config) (*Dispatcher, error) {
 		return nil, err
 	}
 	d := &Dispatcher{
-		config:    c,
-		transport: make(map[policy]*http.Transport),
-		records:   &records{js: c.JetStream, names: c.Names},
-		owner:     rand.Text(),
-		journal:   newJournal(c, m.unlogged),
-		metrics:   m,
-		global:    make(chan struct{}, c.GlobalInFlight),
-		shifts:    make(map[*lane]*shift),
+		config:   c,
+		metrics:  m,
+		exits:    newExits(c.AllowNetworks, c.GlobalInFlight),
+		records:  &records{js: c.JetStream, names: c.Names},
+		owner:    rand.Text(),
+		journal:  newJournal(c, m.unlogged),
+		global:   make(chan struct{}, c.GlobalInFlight),
+		applying: make(chan struct{}, 1),
+		lines:    make(map[string]*line),
 	}
-	all := &roster{}
 	for _, t := range targets {
-		all.add(d.newLane(t, len(targets)))
+		d.units = append(d.units, d.newUnit(t, m.lane(t.Name)))
 	}
-	d.staff.Store(all)
 	return d, nil
 }
 
-// sender makes attempts under a policy.
-func (d *Dispatcher) sender(p policy, endpoints int) *sender {
-	c := d.config
-	if d.transport[p] == nil {
-		d.transport[p] = newTransport(newGuard(c.AllowNetworks, p), c.GlobalInFlight+endpoints)
-	}
-	return newSender(d.transport[p], c.Version, c.Now, c.Tracer)
-}
-
-func (c Config) compile() ([]*target, error) {
+func (c Config) validate() error {
 	var problems []error
 	if c.JetStream == nil {
 		problems = append(problems, errors.New("webhook: JetStream is required"))
@@ -160,9 +148,15 @@ func (c Config) compile() ([]*target, error) {
 	if c.GlobalInFlight < 1 {
 		problems = append(problems, fmt.Errorf("webhook: global limit in flight is %d, use 1 or more", c.GlobalInFlight))
 	}
-	seen := make(map[string]bool, len(c.Endpoints))
-	targets := make([]*target, 0, len(c.Endpoints))
-	for _, e := range c.Endpoints {
+	return errors.Join(problems...)
+}
+
+// compileAll names every mistake in a list of endpoints.
+func compileAll(endpoints []Endpoint) ([]*target, error) {
+	var problems []error
+	seen := make(map[string]bool, len(endpoints))
+	targets := make([]*target, 0, len(endpoints))
+	for _, e := range endpoints {
 		t, err := compile(e)
 		if err == nil && seen[e.Name] {
 			err = fmt.Errorf("endpoint %q: the name is taken by another one", e.Name)
@@ -171,53 +165,6 @@ func (c Config) compile() ([]*target, error) {
 		problems, targets = append(problems, err), append(targets, t)
 	}
 	return targets, errors.Join(problems...)
-}
-
-// roster is the lanes at work, in the order of the configuration, and what feeds them. It is never changed.
-type roster struct {
-	lanes  []*lane
-	feeds  []*feed
-	queues []*feed // of replays, one a lane
-}
-
-func (r *roster) add(l *lane, feeds []*feed, queue *feed) {
-	r.lanes, r.feeds, r.queues = append(r.lanes, l), append(r.feeds, feeds...), append(r.queues, queue)
-}
-
-// of are the feeds of a lane, that of its replays the last.
-func (r *roster) of(l *lane) (feeds []*feed) {
-	for _, f := range slices.Concat(r.feeds, r.queues) {
-		if f.lane.front() == l {
-			feeds = append(feeds, f)
-		}
-	}
-	return feeds
-}
-
-func (d *Dispatcher) roster() *roster { return d.staff.Load() }
-
-func (d *Dispatcher) newLane(t *target, endpoints int) (*lane, []*feed, *feed) {
-	c, snd, m := d.config, d.sender(t.policy(), endpoints), d.metrics.lane(t.Name)
-	l := &lane{
-		target: t, names: c.Names, js: c.JetStream, records: d.records, sender: snd, metrics: m,
-		log: c.Logger.With(zap.String("endpoint", t.Name)), now: c.Now, jitter: c.Jitter,
-		groups: newGroups(t, d.owner), gate: newGate(t.InFlight, c.timing),
-		slots: make(chan struct{}, t.InFlight), own: make(chan struct{}, 1), global: d.global,
-		strays: make(map[position]string), rate: t.limiter(),
-		key: t.Name, journal: d.journal, latest: &latest{},
-	}
-	if t.Order == OrderVideo {
-		l.line = newLine()
-	}
-	l.heedGrants()
-	l.hold(health{})
-	var feeds []*feed
-	for stream, filters := range d.wanted(t) {
-		if len(filters) > 0 {
-			feeds = append(feeds, newFeed(l, c.JetStream, stream, c.Names.Consumer(t.Name), filters))
-		}
-	}
-	return l, feeds, d.newQueue(l)
 }
 
 // wanted gives, for each stream of events, the subjects that the endpoint asks for.
@@ -251,9 +198,8 @@ func (d *Dispatcher) Prepare(ctx context.Context) error {
 	if d.records.health, err = ensureStream(ctx, js, healthStream(names, replicas)); err != nil {
 		return err
 	}
-	all := d.roster()
-	for _, l := range all.lanes {
-		if err := d.prepareLane(ctx, all, l); err != nil {
+	for _, u := range d.units {
+		if err := d.prepareUnit(ctx, u); err != nil {
 			return err
 		}
 	}
@@ -275,7 +221,7 @@ func (d *Dispatcher) Remake(ctx context.Context) error {
 	return nil
 }
 
-func (d *Dispatcher) prepareLane(ctx context.Context, all *roster, l *lane) error {
+func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
 	consumer := d.config.Names.Consumer(l.target.Name)
 	for stream, filters := range d.wanted(l.target) {
 		if len(filters) > 0 {
@@ -286,10 +232,7 @@ func (d *Dispatcher) prepareLane(ctx context.Context, all *roster, l *lane) erro
 		}
 	}
 	var position *jetstream.ConsumerInfo // in the log
-	for _, f := range all.feeds {
-		if f.lane != l {
-			continue
-		}
+	for _, f := range l.feeds {
 		c, err := ensureConsumer(ctx, d.config.JetStream, f.stream, f.consumer, f.filters)
 		if err != nil {
 			return err
@@ -311,11 +254,7 @@ func (d *Dispatcher) prepareLane(ctx context.Context, all *roster, l *lane) erro
 	if err := l.readBuried(ctx); err != nil {
 		return err
 	}
-	if err := l.restoreLine(ctx, position); err != nil {
-		return err
-	}
-	feeds := all.of(l)
-	return feeds[len(feeds)-1].prepareQueue(ctx)
+	return l.restoreLine(ctx, position)
 }
 
 // errNotPrepared is a mistake of the caller.
@@ -328,37 +267,25 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	if !d.isPrepared() {
 		return errNotPrepared
 	}
-	hard, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	stopGrace := context.AfterFunc(ctx, func() {
-		timer := time.AfterFunc(d.config.Grace, cancel)
-		context.AfterFunc(hard, func() { timer.Stop() })
-	})
-	defer stopGrace()
 	writing, written := context.WithCancel(context.Background())
-	var last, all sync.WaitGroup
+	defer written()
+	var last sync.WaitGroup
 	last.Go(func() { d.journal.run(writing) })
-	d.applying.Lock()
-	d.run = &run{ctx: ctx, hard: hard}
-	for _, l := range d.roster().lanes {
-		d.begin(d.roster(), l)
+	w := newShift(ctx, d)
+	d.mu.Lock()
+	d.shift = w
+	for _, u := range d.units {
+		w.start(u)
 	}
-	d.applying.Unlock()
-	all.Go(func() { d.watchPending(ctx) })
-	<-ctx.Done()
-	d.applying.Lock() // what is being changed is
-	d.run = nil
-	for _, s := range d.shifts {
-		<-s.done
-	}
-	clear(d.shifts)
-	d.applying.Unlock()
-	all.Wait()
+	d.mu.Unlock()
+	d.watchPending(ctx)
+	d.mu.Lock()
+	w.over = true
+	d.mu.Unlock()
+	w.wait()
 	written()
 	last.Wait()
-	for _, t := range d.transport {
-		t.CloseIdleConnections()
-	}
+	d.exits.close()
 	d.flush()
 	return nil
 }
@@ -369,21 +296,10 @@ func (d *Dispatcher) isPrepared() bool {
 	return d.prepared
 }
 
-// clean reports whether the feeds have seen all that the engine sent them.
-func (d *Dispatcher) clean() bool {
-	return !slices.ContainsFunc(d.roster().feeds, func(f *feed) bool { return f.gaveUp })
-}
-
 // flush sees the last answers to the engine off: the caller closes the connection next.
 func (d *Dispatcher) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), flushWait)
 	defer cancel()
-	for _, l := range d.roster().lanes {
-		if err := l.signOff(ctx, d.clean()); err != nil {
-			l.trouble(err)
-			break
-		}
-	}
 	if err := d.config.JetStream.Conn().FlushWithContext(ctx); err != nil {
 		d.config.Logger.Warn("last webhook acknowledgements may be lost, their deliveries are repeated", zap.Error(err))
 	}

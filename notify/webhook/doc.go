@@ -115,6 +115,13 @@
 // that were replayed by id alone more than 30 days ago, and for up to a minute before a consumer was deleted. A dead letter
 // that aged out counts as given.
 //
+// # Changes of the list
+//
+// [Dispatcher.Apply] goes on with other endpoints. One that is changed or left out takes nothing more, its requests under way end
+// by themselves, and what waits goes back to the engine; one that is changed goes on with its health, breaker, pace and the order
+// of its videos. Each does so for itself, so that a receiver that hangs keeps no other waiting, and what is the same is not touched.
+// The consumer, the backlog, queued replays, letters and health of one that is left out stay for the day it comes back.
+//
 // # What happens when
 //
 //	the process is killed       what was under way is repeated within ten seconds of the next start. So is what was

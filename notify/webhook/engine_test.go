@@ -275,6 +275,7 @@ func (r *running) stop() {
 // request is what a receiver saw.
 type request struct {
 	id     string
+	path   string
 	header http.Header
 	body   []byte
 	at     time.Time
@@ -298,7 +299,7 @@ func startReceiver(tb testing.TB, answer http.HandlerFunc) *receiver {
 func (r *receiver) ServeHTTP(w http.ResponseWriter, in *http.Request) {
 	body, _ := io.ReadAll(in.Body)
 	r.mu.Lock()
-	r.requests = append(r.requests, request{id: in.Header.Get("Webhook-Id"), header: in.Header, body: body, at: time.Now()})
+	r.requests = append(r.requests, request{id: in.Header.Get("Webhook-Id"), path: in.URL.Path, header: in.Header, body: body, at: time.Now()})
 	answer := r.answer
 	r.mu.Unlock()
 	if answer == nil {

@@ -54,6 +54,7 @@ type feed struct {
 	drained   chan struct{}
 	draining  int
 	gaveUp    bool // on what the engine may have sent us
+	stopping  bool
 	repaired  chan error
 	repairing bool
 	broken    bool // the consumer has to be looked at before it is asked again
@@ -132,7 +133,7 @@ func (f *feed) steer(ctx context.Context, wake *time.Timer) (changed <-chan stru
 		room, wait = 0, rest
 	}
 	f.room = f.allowed(room)
-	if room == 0 || ctx.Err() != nil {
+	if f.stopping = ctx.Err() != nil; f.stopping || room == 0 {
 		f.close()
 		if wait > 0 {
 			wake.Reset(wait)
@@ -206,7 +207,9 @@ func (f *feed) take(hard context.Context, msg *nats.Msg) {
 		d.requeued(msg)
 	}
 	if f.sub == nil {
-		d.handBack()
+		if !f.stopping || !f.lane.park(d) {
+			d.handBack()
+		}
 		f.lane.sentBack(d)
 		return
 	}

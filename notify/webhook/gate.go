@@ -183,6 +183,21 @@ func (g *gate) abandon() {
 	g.announce()
 }
 
+// inherit takes over what the gate before knew of the same receiver. What was under way there has ended.
+func (g *gate) inherit(before *gate) {
+	before.mu.Lock()
+	defer before.mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.disabled, g.until, g.failing = before.disabled, before.until, before.failing
+	g.row, g.rowSince, g.open, g.outage, g.probeAt = before.row, before.rowSince, before.open, before.outage, before.probeAt
+	g.recovered = before.recovered
+	if before.room < before.most {
+		g.room = min(before.room, g.most)
+	}
+	g.announce()
+}
+
 // isOpen reports whether deliveries that fail now fail because of an outage.
 func (g *gate) isOpen() bool {
 	g.mu.Lock()

@@ -365,6 +365,9 @@ func (l *lane) tend(ctx context.Context) error {
 	defer cancel()
 	l.healthMu.Lock()
 	defer l.healthMu.Unlock()
+	if l.retired {
+		return nil
+	}
 	l.showState() // a pause ends without anybody's doing
 	err := l.flushHealth(ctx)
 	if err == nil {
@@ -410,15 +413,14 @@ func (l *lane) restore(ctx context.Context) error {
 	if err := l.restoreRecords(ctx); err != nil {
 		return err
 	}
+	if l.inherited {
+		return l.flushHealth(ctx)
+	}
 	h, err := l.records.loadHealth(ctx, l.target.Name)
 	if err != nil {
 		return err
 	}
-	if h.URLHash != "" && h.URLHash != l.target.urlHash {
-		l.log.Info("webhook endpoint has a new URL, it begins anew", zap.String("state", string(h.State)))
-		h = health{State: StateActive, URLHash: l.target.urlHash, Cause: h.Cause, Alarmed: h.Alarmed, Untold: h.Untold, seq: h.seq}
-		l.dirty = true
-	}
+	h = l.ofThisURL(h)
 	l.hold(h)
 	l.gate.restore(h, l.now())
 	if h.State == StateDisabled {
@@ -426,6 +428,18 @@ func (l *lane) restore(ctx context.Context) error {
 			zap.String("cause", string(h.Cause)), zap.Int("status", h.Status), zap.Time("since", h.Since))
 	}
 	return l.flushHealth(ctx)
+}
+
+// ofThisURL is what an earlier lane's health means for this one: another receiver begins anew. The caller holds healthMu.
+func (l *lane) ofThisURL(h health) health {
+	if h.URLHash == "" || h.URLHash == l.target.urlHash {
+		return h
+	}
+	l.log.Info("webhook endpoint has a new URL, it begins anew", zap.String("state", string(h.State)))
+	l.dirty = true
+	return health{
+		State: StateActive, URLHash: l.target.urlHash, Cause: h.Cause, Alarmed: h.Alarmed, Untold: h.Untold, Clean: h.Clean, seq: h.seq,
+	}
 }
 
 func (l *lane) restoreRecords(ctx context.Context) error {

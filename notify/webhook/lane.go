@@ -39,7 +39,8 @@ type lane struct {
 	own    chan struct{} // one exchange that needs no place under the global limit
 	global chan struct{} // shared by all lanes
 
-	line *line // nil without order
+	line      *line // nil without order
+	lineKnown bool  // from a lane before
 
 	key     string // the endpoint's name in attempt records; the lane of replays has one of its own
 	live    *lane  // set in a lane of replays: the endpoint's other one, which looks after its health
@@ -48,6 +49,7 @@ type lane struct {
 	latest  *latest       // of both
 	waiting atomic.Int64  // deliveries without a slot
 	gentle  *rate.Limiter // of replays
+	feeds   []*feed       // of what is live; none in a lane of replays
 	arrived idSet         // replays that were taken, and whose letters are not removed yet
 	buried  idSet         // given up in the last moment of the run before
 
@@ -58,6 +60,8 @@ type lane struct {
 	healthMu   sync.Mutex // the gate and what is kept of it change together
 	health     health
 	dirty      bool                   // health has not been written down
+	inherited  bool                   // health is that of the lane before
+	retired    bool                   // another lane has inherited it, or the endpoint is gone
 	remarkable atomic.Bool            // a success has something to change in health
 	shown      atomic.Pointer[health] // health, for those who must not wait for the engine
 	underWay   atomic.Int64

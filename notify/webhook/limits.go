@@ -46,11 +46,14 @@ func (t *target) compileLane() []error {
 }
 
 // limiter spreads requests evenly: a burst is what a receiver with a limit of its own would answer with 429.
-func (t *target) limiter() *rate.Limiter {
+func (t *target) limiter() *rate.Limiter { return rate.NewLimiter(t.limit(), 1) }
+
+// limit is the endpoint's own rate.
+func (t *target) limit() rate.Limit {
 	if t.RateLimit == 0 {
-		return rate.NewLimiter(rate.Inf, 1)
+		return rate.Inf
 	}
-	return rate.NewLimiter(rate.Limit(t.RateLimit), 1)
+	return rate.Limit(t.RateLimit)
 }
 
 func (t *target) policy() policy {

@@ -135,6 +135,15 @@ func (l *line) first(video string, seq uint64, now time.Time, reply string, park
 	return false
 }
 
+// parks notes where an event is called back that was sent away.
+func (l *line) parks(video string, seq uint64, reply string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i, known := l.find(video, seq); known {
+		l.videos[video][i].reply = reply
+	}
+}
+
 func (l *line) waitsFor(t turn, now time.Time) bool {
 	return t.until.IsZero() || now.Before(t.until) || now.Before(l.opened.Add(overdue))
 }
@@ -217,6 +226,17 @@ func (l *lane) inTurn(d *delivery) bool {
 	return l.line.first(d.video, d.seq, now, *d.reply.Load(), func() { d.later(wait) })
 }
 
+// park is for a delivery that arrives when the lane stops. It goes back with those that are parked, so that it comes after what
+// is before it in the line. It reports false for one that stands in none.
+func (l *lane) park(d *delivery) bool {
+	if d.video == "" {
+		return false
+	}
+	d.later(parkFirst)
+	l.line.parks(d.video, d.seq, *d.reply.Load())
+	return true
+}
+
 // stepOut takes a delivery that is over out of its line, and calls the next one.
 func (l *lane) stepOut(d *delivery) {
 	if d.video == "" {
@@ -253,6 +273,10 @@ func (l *lane) sentBack(d *delivery) {
 // is due, or when it is no longer parked; until then nothing later of its video may pass.
 func (l *lane) restoreLine(ctx context.Context, position *jetstream.ConsumerInfo) error {
 	if l.line == nil || position == nil {
+		return nil
+	}
+	if l.lineKnown {
+		l.wasClean() // which it is no more
 		return nil
 	}
 	stream, err := l.js.Stream(ctx, l.names.Stream())

@@ -244,10 +244,7 @@ func (p *replay) named(ctx context.Context) error {
 // logs replays from the log and from the stream of ops events, as far as the endpoint asks for either. What was queued by
 // conditions is written down, as given.
 func (p *replay) logs(ctx context.Context) error {
-	for _, f := range p.d.roster().feeds {
-		if f.lane != p.lane {
-			continue
-		}
+	for _, f := range p.lane.feeds {
 		last := uint64(0)
 		log := forwards{js: f.js, stream: f.stream, filters: p.d.allSources(f), since: p.request.Since}
 		if err := log.each(ctx, func(e loggedEvent) bool { last = e.seq; return p.consider(ctx, e) }); err != nil {

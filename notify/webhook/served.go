@@ -99,7 +99,9 @@ func isWrongLast(err error) bool {
 // noteServed writes down what an endpoint is given from now on.
 func (f *feed) noteServed(ctx context.Context, info *jetstream.ConsumerInfo) error {
 	want := f.lane.target.condition()
-	return f.lane.records.changeServed(ctx, f.lane.target.Name, func(v *served) bool { return v.goOn(f.stream, want, info) })
+	return f.lane.records.changeServed(ctx, f.lane.target.Name, func(v *served) bool {
+		return !f.lane.isRetired() && v.goOn(f.stream, want, info)
+	})
 }
 
 // goOn brings the span that goes on in line with the consumer and the settings. It reports whether anything is new.

@@ -222,8 +222,8 @@ func (d *Dispatcher) askPosition(ctx context.Context, q *inquiry) error {
 		return err
 	}
 	q.given = v.proof(q.lane.names).given(q.event)
-	for _, f := range d.roster().feeds {
-		if f.lane == q.lane && f.stream == q.event.stream {
+	for _, f := range q.lane.feeds {
+		if f.stream == q.event.stream {
 			q.info, err = f.info(ctx)
 			return err
 		}
