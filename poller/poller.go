@@ -159,6 +159,11 @@ func (r *runner) show() {
 // Run polls until ctx ends, and returns when all its goroutines have. Load must have been called. An error means that a
 // source's stored state turned out to be unreadable; all sources are stopped then.
 func (p *Poller) Run(ctx context.Context) error {
+	select {
+	case p.applying <- struct{}{}: // a change that began before is made before
+	case <-ctx.Done():
+		return nil
+	}
 	w := newWork(ctx)
 	defer w.end()
 	p.mu.Lock()
@@ -167,6 +172,7 @@ func (p *Poller) Run(ctx context.Context) error {
 		w.start(r, r.firstOf(len(p.set)))
 	}
 	p.mu.Unlock()
+	<-p.applying
 	<-w.ctx.Done()
 	p.mu.Lock()
 	w.over = true

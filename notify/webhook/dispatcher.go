@@ -267,6 +267,11 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	if !d.isPrepared() {
 		return errNotPrepared
 	}
+	select {
+	case d.applying <- struct{}{}: // a change that began before is made before
+	case <-ctx.Done():
+		return nil
+	}
 	writing, written := context.WithCancel(context.Background())
 	defer written()
 	var last sync.WaitGroup
@@ -278,6 +283,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		w.start(u)
 	}
 	d.mu.Unlock()
+	<-d.applying
 	d.watchPending(ctx)
 	d.mu.Lock()
 	w.over = true
