@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -160,7 +161,7 @@ func TestChangesOfTheFileLoseAndRepeatNothing(t *testing.T) {
 	r.configure(t, f.text([]string{first, second}, []string{same, endpoint("moving", before, ", sources: [first]"), leaves, secrets}))
 	r.begin(t)
 	r.baselines(2)
-	end := traffic{platform: one, rng: rng}.begin()
+	end := traffic{platform: one, rng: rand.New(rand.NewPCG(rng.Uint64(), 1))}.begin() // of its own: it runs beside us
 	defer end()
 	r.eventually("some events", func() bool { return len(steady.taken()) > 3 && len(leaving.taken()) > 3 })
 
@@ -254,7 +255,7 @@ func TestFiftyChangesOfEveryKind(t *testing.T) {
 	r.configure(t, f.text([]string{first, second}, []string{endpoint("steady", steady, ""), endpoint("other", other, "")}))
 	r.begin(t)
 	r.baselines(2)
-	end := traffic{platform: one, rng: rng}.begin()
+	end := traffic{platform: one, rng: rand.New(rand.NewPCG(rng.Uint64(), 1))}.begin() // of its own: it runs beside us
 	defer end()
 	for i := range 50 {
 		sources, endpoints := []string{first}, []string{endpoint("steady", steady, "")}
