@@ -203,3 +203,32 @@ func TestTwoProcessesFoldAndWrite(t *testing.T) {
 		t.Errorf("%d events are left", n)
 	}
 }
+
+// A fold that removes what a load has counted, and not yet read, has it begin anew, at once.
+func TestALoadThatMeetsAFoldBeginsAnew(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, t.TempDir())
+	one, two := open(t, e), open(t, e)
+	w := load(t, one)
+	w.baseline(seen("old", "DONE", 0))
+	for i := range 6 {
+		w.see(seen(fmt.Sprintf("v%d", i), "UNPARSE", 10), seen(fmt.Sprintf("v%d", i), "DONE", 40))
+	}
+	folds := 0
+	two.atStep = func(step string) error {
+		if step != "counted" || folds > 0 {
+			return nil
+		}
+		folds++
+		_, err := one.Fold(t.Context(), source, all())
+		return err
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), loadTimeout/2)
+	defer cancel()
+	state, err := two.Load(ctx, source, diff.DefaultWords())
+	must(t, err)
+	if folds != 1 {
+		t.Fatalf("%d folds", folds)
+	}
+	same(t, rebased(t, w.state), rebased(t, state))
+}

@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -17,6 +18,10 @@ const (
 	loadBatch   = 2000             // messages on their way at once
 	loadTimeout = 30 * time.Second // without a message
 	loadIdle    = time.Minute      // after which the server forgets a reader that died
+	// loadQuiet is how long no message comes before it is asked why.
+	loadQuiet = time.Second
+	// maxAnew bounds how often a state is read from the beginning.
+	maxAnew = 5
 	// maxRefresh is how many videos are brought up to date one by one; beyond it all are read at once.
 	maxRefresh = 100
 )
@@ -45,8 +50,8 @@ func (l *Log) Load(ctx context.Context, source string, words diff.Words) (*diff.
 	if err != nil {
 		return nil, err
 	}
-	ld := l.newLoading(source, words)
-	if err := l.readInto(ctx, ld); err != nil {
+	ld, err := l.readAnew(ctx, source, words)
+	if err != nil {
 		return nil, fmt.Errorf("load the state of %s: %w", source, missed(err))
 	}
 	ld.finish()
@@ -67,6 +72,18 @@ func (l *Log) Load(ctx context.Context, source string, words diff.Words) (*diff.
 
 func (l *Log) newLoading(source string, words diff.Words) *loading {
 	return &loading{source: source, names: l.names, state: diff.NewState(source, words), notes: make(map[string]storedVideo)}
+}
+
+// readAnew is readInto from the beginning, and again when messages that were counted were removed before they were read: by a fold, or by
+// whoever replaced a note.
+func (l *Log) readAnew(ctx context.Context, source string, words diff.Words) (*loading, error) {
+	for tries := 1; ; tries++ {
+		ld := l.newLoading(source, words)
+		err := l.readInto(ctx, ld)
+		if !errors.Is(err, errRemoved) || tries == maxAnew {
+			return ld, err
+		}
+	}
 }
 
 // readInto reads the last message of each subject of a source, and where that is a foreign one all of our own before it.
@@ -162,19 +179,29 @@ func (l *Log) read(ctx context.Context, which jetstream.DeliverPolicy, filters [
 	if pending == 0 {
 		return nil
 	}
+	before, err := l.content(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.hook("counted"); err != nil {
+		return err
+	}
 	messages, err := c.Messages(jetstream.PullMaxMessages(loadBatch))
 	if err != nil {
 		return fmt.Errorf("read: %w", err)
 	}
 	defer messages.Stop()
-	return l.readAll(ctx, messages, pending, take)
+	return l.readAll(ctx, messages, pending, before, take)
 }
 
 // readAll hands over the messages that were there at the beginning, and those that came meanwhile.
-func (l *Log) readAll(ctx context.Context, messages jetstream.MessagesContext, want uint64, take func(message) error) error {
+func (l *Log) readAll(ctx context.Context, messages jetstream.MessagesContext, want uint64, before content, take func(message) error) error {
 	left := want
 	for got := uint64(0); got < want || left > 0; got++ {
-		m, err := next(ctx, messages)
+		m, err := l.next(ctx, messages, before)
+		if errors.Is(err, errRemoved) {
+			return err
+		}
 		if err != nil {
 			return fmt.Errorf("read: %d of %d messages came: %w", got, want, err)
 		}
@@ -190,11 +217,44 @@ func (l *Log) readAll(ctx context.Context, messages jetstream.MessagesContext, w
 	return nil
 }
 
-// next waits for a message for a bounded time.
-func next(ctx context.Context, messages jetstream.MessagesContext) (jetstream.Msg, error) {
+// errRemoved means that messages that were counted are gone: what was read is of two times.
+var errRemoved = errors.New("messages were removed while they were read")
+
+// next waits for a message for a bounded time. A message that the server skips because it is damaged keeps it waiting to the end; one
+// that was removed meanwhile does not.
+func (l *Log) next(ctx context.Context, messages jetstream.MessagesContext, before content) (jetstream.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	return messages.Next(jetstream.NextContext(ctx))
+	for {
+		quiet, stop := context.WithTimeout(ctx, loadQuiet)
+		m, err := messages.Next(jetstream.NextContext(quiet))
+		stop()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return m, err
+		}
+		now, err := l.content(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if now.removedSince(before) {
+			return nil, errRemoved
+		}
+	}
+}
+
+// content is how much a stream holds, and held.
+type content struct{ messages, last uint64 }
+
+func (c content) removedSince(before content) bool {
+	return before.messages+(c.last-before.last) > c.messages
+}
+
+func (l *Log) content(ctx context.Context) (content, error) {
+	info, err := l.stream.Info(ctx)
+	if err != nil {
+		return content{}, err
+	}
+	return content{info.State.Msgs, info.State.LastSeq}, nil
 }
 
 // loading is a state being rebuilt.

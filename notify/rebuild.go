@@ -62,8 +62,8 @@ func (l *Log) insist(ctx context.Context, state *diff.State) error {
 		if !errors.Is(err, ErrConflict) {
 			return err
 		}
-		there := l.newLoading(state.Source, state.Words())
-		if err := l.readInto(ctx, there); err != nil {
+		there, err := l.readAnew(ctx, state.Source, state.Words())
+		if err != nil {
 			return err
 		}
 		if there.state.BaselineAt != 0 || state.BaselineAt == 0 {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"syscall"
@@ -250,6 +251,9 @@ func fileError(path string, err error) error {
 	var cause *fs.PathError
 	if errors.As(err, &cause) {
 		err = cause.Err
+	}
+	if looksSecret(filepath.Base(path)) {
+		return errors.New("is the path of a file, and what stands there looks like the secret itself: name the file, or use the setting without _file")
 	}
 	return fmt.Errorf("cannot read file %q: %w", path, err)
 }

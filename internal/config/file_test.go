@@ -472,3 +472,23 @@ func TestWhatCannotChangeWhileVidbellRunsIsNamed(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestASecretInThePlaceOfAnotherValueIsNotRepeated(t *testing.T) {
+	for _, text := range []string{
+		"accounts: [{api_key_file: sk-geheim}]\n", "accounts: [{api_key: k}]\nendpoints: [{url: 'https://a', secret_file: whsec_geheim}]\n",
+		"accounts: [{api_key: k}]\nsources: [{name: a, account: sk-geheim}]\n", "accounts: [{name: sk-geheim, api_key: k}]\n",
+		"accounts: [{api_key: k}]\npoll: {interval: whsec_geheim}\n", "accounts: [{api_key: k}]\nlog: {level: sk-geheim}\n",
+	} {
+		write(t, text)
+		c, err := config.Load(func(c *config.Config, p *config.Problems) { c.ValidateSources(p) })
+		if err != nil && strings.Contains(err.Error(), "geheim") {
+			t.Errorf("%s is told as %v", text, err)
+		}
+		_ = c
+	}
+	write(t, "accounts: [{api_key_file: sk-geheim}]\n")
+	_, err := config.Load()
+	if err == nil || !strings.Contains(err.Error(), "looks like the secret itself") {
+		t.Errorf("%v", err)
+	}
+}

@@ -300,8 +300,17 @@ func caFile(name string) (string, error) {
 	return name, nil
 }
 
+// looksSecret tells a key of the platform or a signing secret that somebody has put in the wrong place.
+func looksSecret(value string) bool {
+	value = strings.TrimSpace(value)
+	return strings.HasPrefix(value, "sk-") || strings.HasPrefix(value, "whsec_") || strings.HasPrefix(value, "whsk_")
+}
+
 // echo repeats a wrong value: quoted, so that control characters are harmless, and bounded.
 func echo(value string) string {
+	if looksSecret(value) {
+		return redacted + ", which looks like a secret,"
+	}
 	if len(value) > maxEcho {
 		value = strings.ToValidUTF8(value[:maxEcho], "") + "..."
 	}

@@ -20,32 +20,39 @@ func (r *Reader) begin(ctx context.Context, from Start, f Filter) (at Position, 
 	if err != nil {
 		return at, nil, err
 	}
-	given := from.After
+	given, aged := from.After, r.aged()
 	switch {
 	case given == Position{} && from.Since.IsZero():
 		at.Videos, at.VideosCheck, at.Ops, at.OpsCheck = videos.last.seq, videos.last.check(), ops.last.seq, ops.last.check()
+		if aged > at.Videos { // the last event of all is gone
+			at.Videos, at.VideosCheck = aged, ""
+		}
 		return at, nil, nil
 	case given == Position{}:
 		if at.Videos, err = videos.until(ctx, r, from.Since); err == nil {
 			at.Ops, err = ops.until(ctx, r, from.Since)
 		}
+		at.Videos = videos.beyond(at.Videos, aged)
 		return at, nil, err
 	case given.Mark != at.Mark:
 		return at, &Gap{Reason: GapReplaced, Oldest: videos.first.at}, nil
 	}
-	inVideos, err := videos.resume(ctx, given.Videos, given.VideosCheck, len(f.videos(r.names)) > 0)
+	inVideos, err := videos.resume(ctx, given.Videos, given.VideosCheck, aged, len(f.videos(r.names)) > 0)
 	if err != nil {
 		return at, nil, err
 	}
-	inOps, err := ops.resume(ctx, given.Ops, given.OpsCheck, len(f.ops(r.names)) > 0)
+	inOps, err := ops.resume(ctx, given.Ops, given.OpsCheck, 0, len(f.ops(r.names)) > 0)
 	if err != nil {
 		return at, nil, err
 	}
 	if inVideos.reason == GapReplaced || inOps.reason == GapReplaced {
 		return at, &Gap{Reason: GapReplaced, Oldest: videos.first.at}, nil
 	}
-	if inVideos.reason == "" && given.Videos < r.aged() && len(f.videos(r.names)) > 0 { // some behind the place are gone, if not the one at it
+	if inVideos.reason == "" && given.Videos < aged && len(f.videos(r.names)) > 0 { // some behind the place are gone, if not the one at it
 		inVideos.reason = GapExpired
+		if seq := videos.beyond(inVideos.seq, aged); seq > inVideos.seq { // told once
+			inVideos.seq, inVideos.check = seq, ""
+		}
 	}
 	at.Videos, at.VideosCheck, at.Ops, at.OpsCheck = inVideos.seq, inVideos.check, inOps.seq, inOps.check
 	switch {
@@ -129,6 +136,16 @@ func (r *Reader) before(ctx context.Context, stream string, at time.Time) (uint6
 	return consumer.CachedInfo().Delivered.Stream, nil
 }
 
+// beyond moves a place over what is gone, as far as no event that is there is passed over.
+func (e edges) beyond(seq, aged uint64) uint64 {
+	if e.first.seq != 0 {
+		if e.last.seq > seq {
+			return max(seq, e.first.seq-1)
+		}
+	}
+	return max(seq, aged)
+}
+
 // resumption is where a place is taken up again, and what may be missing there: nothing, or the reason of a Gap.
 type resumption struct {
 	seq    uint64
@@ -138,7 +155,7 @@ type resumption struct {
 
 // resume looks at a place that somebody comes back to. Events go from the front of a stream, the oldest first: as long as that
 // of the place is there, so is all that follows.
-func (e edges) resume(ctx context.Context, seq uint64, check string, wanted bool) (resumption, error) {
+func (e edges) resume(ctx context.Context, seq uint64, check string, aged uint64, wanted bool) (resumption, error) {
 	same := resumption{seq: seq, check: check}
 	switch {
 	case seq > e.end:
@@ -153,10 +170,8 @@ func (e edges) resume(ctx context.Context, seq uint64, check string, wanted bool
 		return same, fmt.Errorf("read stream %s: %w", e.stream.CachedInfo().Config.Name, err)
 	case at.seq != 0 && check != "" && at.check() != check:
 		return resumption{reason: GapReplaced}, nil
-	case at.seq != 0, e.first.seq != 0 && e.first.seq <= seq+1, seq == e.end:
+	case at.seq != 0, e.first.seq != 0 && e.first.seq <= seq+1, seq == e.end, seq == aged: // the last one that went is that of the place
 		return same, nil
-	case e.first.seq == 0: // told once, and then not again
-		return resumption{reason: GapExpired}, nil
 	}
-	return resumption{seq: e.first.seq - 1, reason: GapExpired}, nil
+	return resumption{seq: e.beyond(0, aged), reason: GapExpired}, nil // told once, and then not again
 }

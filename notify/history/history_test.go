@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -493,4 +494,45 @@ func FuzzPosition(f *testing.F) {
 			t.Errorf("%q is read as %q", text, at)
 		}
 	})
+}
+
+// Where everything is folded and nothing was missed, nobody is told of a gap; who did miss something is told once.
+func TestAQuietLogThatWasFoldedHasNoGapForThoseWhoHaveItAll(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, t.TempDir())
+	var err error
+	s.Reader, err = history.New(history.Config{JetStream: s.engine.JetStream, Mark: s.log.Mark, Expired: s.log.FoldedTo})
+	must(t, err)
+	s.finish("one", "VI1", "VI2")
+	f := s.follow(history.Start{Since: time.Now().Add(-time.Hour)}, history.Filter{})
+	f.wait(4)
+	early, late := f.places[0], f.places[3]
+	f.stop()
+	_, err = s.log.Fold(t.Context(), "one", notify.Fold{Before: time.Now().Add(time.Hour), Owed: math.MaxUint64})
+	must(t, err)
+	begin := func(from history.Start) history.Position {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var place history.Position
+		gaps := 0
+		err := s.Follow(ctx, from, history.Filter{}, history.Follower{
+			Event: func(e history.Event, _ history.Position) error { t.Errorf("event %s", e.ID); return nil },
+			Gap:   func(history.Gap) error { gaps++; return nil },
+			Place: func(at history.Position) error { place = at; cancel(); return nil },
+		})
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if told := from.After == early; (gaps == 1) != told {
+			t.Errorf("from %v: %d gaps", from, gaps)
+		}
+		return place
+	}
+	fresh := begin(history.Start{})
+	for _, place := range []history.Position{late, fresh, begin(history.Start{After: early})} {
+		if at := begin(history.Start{After: place}); begin(history.Start{After: at}) != at {
+			t.Errorf("the place %v does not stay", at)
+		}
+	}
 }
