@@ -191,15 +191,12 @@ func (b *foldBatchOf) take(ctx context.Context, m *jetstream.RawStreamMsg) error
 	if err != nil {
 		return &LoadError{Stream: l.names.Stream(), Subject: last.Subject, Seq: last.Sequence, Err: err}
 	}
-	if err := l.layNote(ctx, b.source, no, &r); err != nil {
-		return err
-	}
-	note, _, err := l.lastOf(ctx, l.names.StateSubject(b.source, "note", Token(no)))
+	note, err := l.layNote(ctx, b.source, no, &r)
 	if err != nil {
 		return err
 	}
 	b.learned = append(b.learned, diff.Learned{VideoNo: no, Record: r})
-	b.add(purge{video: no, last: last.Sequence, note: note.seq, folded: true})
+	b.add(purge{video: no, last: last.Sequence, note: note, folded: true})
 	return nil
 }
 
@@ -269,13 +266,13 @@ func (b *foldBatchOf) write(ctx context.Context) error {
 // purge removes the events. What is left after an error goes with the next fold.
 func (b *foldBatchOf) purge(ctx context.Context) (events int, err error) {
 	l := b.log
-	before, err := l.messages(ctx)
+	before, err := l.content(ctx)
 	if err != nil {
-		return 0, err
+		return 0, missed(err)
 	}
 	defer func() {
-		if after, err := l.messages(ctx); err == nil && after < before {
-			events = int(before - after)
+		if after, err := l.content(ctx); err == nil && after.messages < before.messages {
+			events = int(before.messages - after.messages)
 		}
 	}()
 	for _, p := range b.purges {
@@ -295,14 +292,6 @@ func (b *foldBatchOf) purge(ctx context.Context) (events int, err error) {
 		}
 	}
 	return 0, nil
-}
-
-func (l *Log) messages(ctx context.Context) (uint64, error) {
-	info, err := l.stream.Info(ctx)
-	if err != nil {
-		return 0, missed(err)
-	}
-	return info.State.Msgs, nil
 }
 
 type foldMark struct {

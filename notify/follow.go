@@ -112,7 +112,7 @@ func (l *Log) takeOver(ctx context.Context, state *diff.State, m *jetstream.RawS
 		return nil
 	}
 	r.Revision = m.Sequence
-	if err := l.layNote(ctx, state.Source, no, &r); err != nil {
+	if _, err := l.layNote(ctx, state.Source, no, &r); err != nil {
 		return err
 	}
 	state.Put(no, r)

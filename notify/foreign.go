@@ -20,14 +20,7 @@ const maxFilters = 100
 // IsEvent reports whether headers are those of an event that vidbell stored. A message without them is foreign: a client that
 // may ask JetStream can have the answer sent to any subject, an append subject too.
 func IsEvent(h nats.Header) bool {
-	return strings.HasPrefix(header(h, nats.MsgIdHdr), event.IDPrefix) && header(h, headerContentType) == ContentType
-}
-
-func header(h nats.Header, key string) string {
-	if v := h[key]; len(v) > 0 {
-		return v[0]
-	}
-	return ""
+	return strings.HasPrefix(h.Get(nats.MsgIdHdr), event.IDPrefix) && h.Get(headerContentType) == ContentType
 }
 
 // message is one of the log.
@@ -45,7 +38,7 @@ func raw(m *jetstream.RawStreamMsg) message {
 // ours reports whether a message was written by this package.
 func (l *Log) ours(m message) bool {
 	if strings.HasPrefix(m.subject, l.names.root()+".state.") {
-		return header(m.header, headerContentType) == stateType
+		return m.header.Get(headerContentType) == stateType
 	}
 	return IsEvent(m.header)
 }

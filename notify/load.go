@@ -142,25 +142,25 @@ func (l *Log) refresh(ctx context.Context, state *diff.State, videoNo string) (b
 		return false, &LoadError{Stream: l.names.Stream(), Subject: m.subject, Seq: m.seq, Err: err}
 	}
 	r.Revision = m.seq
-	if err := l.layNote(ctx, state.Source, no, &r); err != nil {
+	if _, err := l.layNote(ctx, state.Source, no, &r); err != nil {
 		return false, err
 	}
 	state.Put(no, r)
 	return true, nil
 }
 
-// layNote lays a video's note over its record, if there is one.
-func (l *Log) layNote(ctx context.Context, source, videoNo string, r *diff.Record) error {
+// layNote lays a video's note over its record, if there is one, and returns the note's sequence, zero for none.
+func (l *Log) layNote(ctx context.Context, source, videoNo string, r *diff.Record) (seq uint64, err error) {
 	m, ok, err := l.lastOf(ctx, l.names.StateSubject(source, "note", Token(videoNo)))
 	if err != nil || !ok {
-		return err
+		return 0, err
 	}
 	v, err := decodeNote(m.body)
 	if err != nil {
-		return &LoadError{Stream: l.names.Stream(), Subject: m.subject, Seq: m.seq, Err: err}
+		return 0, &LoadError{Stream: l.names.Stream(), Subject: m.subject, Seq: m.seq, Err: err}
 	}
 	v.lay(r)
-	return nil
+	return m.seq, nil
 }
 
 // read hands over messages that a filter matches, all or the last one of every subject, in the order of the log.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"vidbell/notify"
 )
 
 // begin turns a start into a place in the log that is there, and says whether that loses something of what is asked for.
@@ -127,7 +129,7 @@ func (e edges) until(ctx context.Context, r *Reader, since time.Time) (uint64, e
 func (r *Reader) before(ctx context.Context, stream string, at time.Time) (uint64, error) {
 	consumer, err := r.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
 		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &at, HeadersOnly: true,
-		InactiveThreshold: scanQuiet, MemoryStorage: true, Replicas: 1,
+		InactiveThreshold: notify.ReaderQuiet, MemoryStorage: true, Replicas: 1,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("read stream %s: %w", stream, err)

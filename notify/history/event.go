@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"vidbell/notify"
 	"vidbell/notify/event"
 )
@@ -112,7 +114,7 @@ func read(names notify.Names, m stored) (e Event, ok bool) {
 	if !notify.IsEvent(m.header) {
 		return Event{}, false
 	}
-	e = Event{Seq: m.seq, StoredAt: m.at.UTC(), ID: first(m.header["Nats-Msg-Id"]), Body: m.body}
+	e = Event{Seq: m.seq, StoredAt: m.at.UTC(), ID: m.header.Get(nats.MsgIdHdr), Body: m.body}
 	at, err := event.Names(names).ParseSubject(m.subject)
 	if err != nil {
 		return Event{}, false
@@ -132,11 +134,4 @@ func read(names notify.Names, m stored) (e Event, ok bool) {
 	}
 	e.Source, e.VideoNo, e.Status = about.Data.Source, about.Data.VideoNo, about.Data.Status
 	return e, true
-}
-
-func first(values []string) string {
-	if len(values) == 0 {
-		return ""
-	}
-	return values[0]
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"vidbell/notify"
 )
 
 const (
@@ -51,7 +53,7 @@ func (p *pump) drain(ctx context.Context, out chan<- Event) error {
 	}
 	consumer, err := p.reader.js.OrderedConsumer(ctx, p.stream, jetstream.OrderedConsumerConfig{
 		FilterSubjects: p.subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: p.after + 1,
-		InactiveThreshold: scanQuiet, MaxResetAttempts: 1,
+		InactiveThreshold: notify.ReaderQuiet, MaxResetAttempts: 1,
 	})
 	if err != nil {
 		return err

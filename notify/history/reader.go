@@ -209,58 +209,15 @@ func (r *Reader) between(ctx context.Context, stream string, subjects []string, 
 	return found, err
 }
 
-const (
-	// fetched messages are asked for at once.
-	fetched = 256
-	// fetchWait is how long they may take.
-	fetchWait = time.Second
-	// scanQuiet is when the engine forgets a reader that went away.
-	scanQuiet = 30 * time.Second
-)
-
 // each hands over the messages of a stream from a sequence on, until visit returns false or there are no more.
 func (r *Reader) each(ctx context.Context, stream string, from jetstream.ConsumerConfig, visit func(stored) bool) error {
-	from.AckPolicy, from.DeliverPolicy = jetstream.AckNonePolicy, jetstream.DeliverByStartSequencePolicy
-	from.InactiveThreshold, from.MemoryStorage, from.Replicas = scanQuiet, true, 1
-	consumer, err := r.js.CreateConsumer(ctx, stream, from)
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", stream, err)
-	}
-	defer func() { _ = r.js.DeleteConsumer(context.WithoutCancel(ctx), stream, consumer.CachedInfo().Name) }() // else it ages out
-	for left := consumer.CachedInfo().NumPending; left > 0; {
-		batch, err := consumer.Fetch(int(min(left, fetched)), jetstream.FetchMaxWait(fetchWait))
-		if err != nil {
-			return fmt.Errorf("read stream %s: %w", stream, err)
-		}
-		got, more := uint64(0), true
-		for msg := range batch.Messages() {
-			got++
-			meta, err := msg.Metadata()
-			if err != nil || !more {
-				continue // to the end, so that the answer meets a reader
-			}
-			more = visit(stored{
-				seq: meta.Sequence.Stream, subject: msg.Subject(), header: msg.Headers(), at: meta.Timestamp, body: msg.Data(),
-			})
-		}
-		if err := batch.Error(); err != nil {
-			return fmt.Errorf("read stream %s: %w", stream, err)
-		}
-		if got == 0 { // what was counted may have been removed since
-			info, err := consumer.Info(ctx)
-			if err != nil {
-				return fmt.Errorf("read stream %s: %w", stream, err)
-			}
-			if left = info.NumPending; left == 0 {
-				return nil
-			}
-		}
-		if !more {
-			return nil
-		}
-		left -= min(got, left)
-	}
-	return nil
+	from.DeliverPolicy = jetstream.DeliverByStartSequencePolicy
+	return notify.Forward(ctx, r.js, stream, from, func(msg jetstream.Msg) bool {
+		meta, err := msg.Metadata()
+		return err != nil || visit(stored{
+			seq: meta.Sequence.Stream, subject: msg.Subject(), header: msg.Headers(), at: meta.Timestamp, body: msg.Data(),
+		})
+	})
 }
 
 // Find returns the event of an id, or ErrNoEvent. The log has no index by id: the newest are looked through first, then, by their
@@ -306,7 +263,7 @@ func (r *Reader) scan(ctx context.Context, stream string, from uint64, id string
 		subject = r.names.OpsAll()
 	}
 	err = r.each(ctx, stream, jetstream.ConsumerConfig{OptStartSeq: from, FilterSubject: subject, HeadersOnly: true}, func(m stored) bool {
-		if notify.IsEvent(m.header) && first(m.header[nats.MsgIdHdr]) == id {
+		if notify.IsEvent(m.header) && m.header.Get(nats.MsgIdHdr) == id {
 			seq = m.seq
 		}
 		return seq == 0

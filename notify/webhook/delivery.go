@@ -45,11 +45,11 @@ type delivery struct {
 
 func newDelivery(conn *nats.Conn, msg *nats.Msg, meta *nats.MsgMetadata, now time.Time) *delivery {
 	d := &delivery{
-		id:          firstHeader(msg.Header, jetstream.MsgIDHeader),
+		id:          msg.Header.Get(jetstream.MsgIDHeader),
 		subject:     msg.Subject,
-		contentType: firstHeader(msg.Header, contentTypeHeader),
+		contentType: msg.Header.Get(contentTypeHeader),
 		body:        msg.Data,
-		parent:      firstHeader(msg.Header, tracing.Header),
+		parent:      msg.Header.Get(tracing.Header),
 		stream:      meta.Stream,
 		seq:         meta.Sequence.Stream,
 		handed:      meta.NumDelivered,
@@ -63,13 +63,6 @@ func newDelivery(conn *nats.Conn, msg *nats.Msg, meta *nats.MsgMetadata, now tim
 
 func (d *delivery) mission(past record) mission {
 	return mission{id: d.id, number: past.Attempts + 1, parent: d.parent, replay: d.replay}
-}
-
-func firstHeader(h nats.Header, key string) string {
-	if v := h[key]; len(v) > 0 {
-		return v[0]
-	}
-	return ""
 }
 
 func (d *delivery) position() position { return position{d.stream, d.seq} }

@@ -179,7 +179,7 @@ func (f *feed) fail(err error) {
 // take starts a delivery, or reads what the engine has to say about a request.
 func (f *feed) take(hard context.Context, msg *nats.Msg) {
 	if msg.Header != nil && len(msg.Data) == 0 {
-		if code := firstHeader(msg.Header, "Status"); code != "" {
+		if code := msg.Header.Get("Status"); code != "" {
 			f.status(code, msg)
 			return
 		}
@@ -225,7 +225,7 @@ func (f *feed) ours(h nats.Header) bool {
 	if !f.queue {
 		return notify.IsEvent(h)
 	}
-	return isQueueable(firstHeader(h, HeaderEventID), firstHeader(h, contentTypeHeader))
+	return isQueueable(h.Get(HeaderEventID), h.Get(contentTypeHeader))
 }
 
 // skip acknowledges a message that vidbell did not write: it is neither signed nor sent.

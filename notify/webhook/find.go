@@ -90,8 +90,8 @@ func (d *Dispatcher) findIn(ctx context.Context, name string, missing map[string
 
 func rawEvent(stream string, msg *jetstream.RawStreamMsg) loggedEvent {
 	return loggedEvent{
-		stream: stream, seq: msg.Sequence, id: firstHeader(msg.Header, jetstream.MsgIDHeader), subject: msg.Subject,
-		contentType: firstHeader(msg.Header, contentTypeHeader), stored: msg.Time, body: msg.Data,
+		stream: stream, seq: msg.Sequence, id: msg.Header.Get(jetstream.MsgIDHeader), subject: msg.Subject,
+		contentType: msg.Header.Get(contentTypeHeader), stored: msg.Time, body: msg.Data,
 	}
 }
 

@@ -136,7 +136,7 @@ func (q DeadQuery) matches(l DeadLetter) bool {
 }
 
 func readLetter(names notify.Names, msg *jetstream.RawStreamMsg) DeadLetter {
-	field := func(key string) string { return firstHeader(msg.Header, key) }
+	field := func(key string) string { return msg.Header.Get(key) }
 	at := func(key string) time.Time {
 		t, _ := time.Parse(time.RFC3339Nano, field(key)) // what is no time is not known
 		return t
@@ -160,10 +160,10 @@ func readLetter(names notify.Names, msg *jetstream.RawStreamMsg) DeadLetter {
 // isLetter reports whether vidbell wrote a message. Others get there: a subscriber may have the engine send the answer to a
 // request to any subject.
 func isLetter(names notify.Names, msg *jetstream.RawStreamMsg) bool {
-	endpoint, id := firstHeader(msg.Header, HeaderEndpoint), firstHeader(msg.Header, HeaderEventID)
-	return endpoint != "" && msg.Subject == names.DeadSubject(endpoint, id) && firstHeader(msg.Header, HeaderReason) != "" &&
-		strings.HasPrefix(firstHeader(msg.Header, jetstream.MsgIDHeader), endpoint+"."+id) &&
-		isQueueable(id, firstHeader(msg.Header, contentTypeHeader))
+	endpoint, id := msg.Header.Get(HeaderEndpoint), msg.Header.Get(HeaderEventID)
+	return endpoint != "" && msg.Subject == names.DeadSubject(endpoint, id) && msg.Header.Get(HeaderReason) != "" &&
+		strings.HasPrefix(msg.Header.Get(jetstream.MsgIDHeader), endpoint+"."+id) &&
+		isQueueable(id, msg.Header.Get(contentTypeHeader))
 }
 
 // isQueueable reports whether an id and a type of content are those of an event of ours.

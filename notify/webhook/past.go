@@ -116,7 +116,7 @@ func countOf(ctx context.Context, js jetstream.JetStream, stream, subject string
 			return 0, fmt.Errorf("read stream %s: %w", stream, err)
 		}
 		var behind uint64
-		if _, err := fmt.Sscan(firstHeader(msg.Header, "Nats-Num-Pending"), &behind); err != nil {
+		if _, err := fmt.Sscan(msg.Header.Get("Nats-Num-Pending"), &behind); err != nil {
 			return 0, fmt.Errorf("count messages of stream %s: %w", stream, err)
 		}
 		count = behind + 1
@@ -138,11 +138,6 @@ type loggedEvent struct {
 	body        []byte
 }
 
-const (
-	forwardBatch = 500
-	forwardQuiet = 30 * time.Second // then the engine forgets the reader
-)
-
 // forwards reads events from a position on, or from a time on, in order, until visit returns false or there is no more. With
 // bare set it reads no bodies.
 type forwards struct {
@@ -155,42 +150,17 @@ type forwards struct {
 }
 
 func (f forwards) each(ctx context.Context, visit func(loggedEvent) bool) error {
-	config := jetstream.ConsumerConfig{
-		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverAllPolicy, FilterSubjects: f.filters,
-		HeadersOnly: f.bare, InactiveThreshold: forwardQuiet, MemoryStorage: true, Replicas: 1,
-	}
+	config := jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy, FilterSubjects: f.filters, HeadersOnly: f.bare}
 	switch {
 	case f.from > 1:
 		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, f.from
 	case !f.since.IsZero():
 		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &f.since
 	}
-	consumer, err := f.js.CreateConsumer(ctx, f.stream, config)
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", f.stream, err)
-	}
-	defer func() { _ = f.js.DeleteConsumer(context.WithoutCancel(ctx), f.stream, consumer.CachedInfo().Name) }() // else it ages out
-	for left := consumer.CachedInfo().NumPending; left > 0; {
-		batch, err := consumer.Fetch(int(min(left, forwardBatch)), jetstream.FetchContext(ctx))
-		if err != nil {
-			return fmt.Errorf("read stream %s: %w", f.stream, err)
-		}
-		got := uint64(0)
-		for msg := range batch.Messages() {
-			got++
-			if e, err := logged(msg); err == nil && notify.IsEvent(msg.Headers()) && !visit(e) {
-				return nil
-			}
-		}
-		if err := batch.Error(); err != nil {
-			return fmt.Errorf("read stream %s: %w", f.stream, err)
-		}
-		if got == 0 {
-			return fmt.Errorf("read stream %s: %w", f.stream, errNoAnswer)
-		}
-		left -= min(got, left)
-	}
-	return nil
+	return notify.Forward(ctx, f.js, f.stream, config, func(msg jetstream.Msg) bool {
+		e, err := logged(msg)
+		return err != nil || visit(e)
+	})
 }
 
 func logged(msg jetstream.Msg) (loggedEvent, error) {
@@ -203,7 +173,7 @@ func logged(msg jetstream.Msg) (loggedEvent, error) {
 		return loggedEvent{}, errForeign
 	}
 	return loggedEvent{
-		stream: meta.Stream, seq: meta.Sequence.Stream, id: firstHeader(h, jetstream.MsgIDHeader), subject: msg.Subject(),
-		contentType: firstHeader(h, contentTypeHeader), stored: meta.Timestamp, body: msg.Data(),
+		stream: meta.Stream, seq: meta.Sequence.Stream, id: h.Get(jetstream.MsgIDHeader), subject: msg.Subject(),
+		contentType: h.Get(contentTypeHeader), stored: meta.Timestamp, body: msg.Data(),
 	}, nil
 }

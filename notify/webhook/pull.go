@@ -100,7 +100,7 @@ func (f *feed) status(code string, msg *nats.Msg) {
 		return
 	}
 	f.heard = time.Now()
-	owed, err := strconv.Atoi(firstHeader(msg.Header, "Nats-Pending-Messages"))
+	owed, err := strconv.Atoi(msg.Header.Get("Nats-Pending-Messages"))
 	switch {
 	case code == "100": // heartbeat
 		f.alive(f.heard)
@@ -109,6 +109,6 @@ func (f *feed) status(code string, msg *nats.Msg) {
 	case err == nil: // the request ended, and this is what is left of it
 		f.asked = max(0, f.asked-owed)
 	default:
-		f.fail(errors.New("pull request refused: " + firstHeader(msg.Header, "Description")))
+		f.fail(errors.New("pull request refused: " + msg.Header.Get("Description")))
 	}
 }

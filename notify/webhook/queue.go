@@ -130,8 +130,8 @@ func queued(names notify.Names, endpoint string, e loggedEvent) *nats.Msg {
 // requeued makes the delivery of a queued event one of the event.
 func (d *delivery) requeued(msg *nats.Msg) {
 	d.replay = true
-	d.id, d.subject = firstHeader(msg.Header, HeaderEventID), firstHeader(msg.Header, HeaderEventSubject)
-	if at, err := time.Parse(time.RFC3339Nano, firstHeader(msg.Header, HeaderEventStored)); err == nil {
+	d.id, d.subject = msg.Header.Get(HeaderEventID), msg.Header.Get(HeaderEventSubject)
+	if at, err := time.Parse(time.RFC3339Nano, msg.Header.Get(HeaderEventStored)); err == nil {
 		d.stored = at
 	}
 }

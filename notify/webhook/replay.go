@@ -217,13 +217,13 @@ func (p *replay) letters(ctx context.Context) error {
 }
 
 func letterEvent(msg *jetstream.RawStreamMsg) loggedEvent {
-	stored, err := time.Parse(time.RFC3339Nano, firstHeader(msg.Header, HeaderEventStored))
+	stored, err := time.Parse(time.RFC3339Nano, msg.Header.Get(HeaderEventStored))
 	if err != nil {
 		stored = msg.Time
 	}
 	return loggedEvent{
-		id: firstHeader(msg.Header, HeaderEventID), subject: firstHeader(msg.Header, HeaderEventSubject),
-		contentType: firstHeader(msg.Header, contentTypeHeader), stored: stored, body: msg.Data,
+		id: msg.Header.Get(HeaderEventID), subject: msg.Header.Get(HeaderEventSubject),
+		contentType: msg.Header.Get(contentTypeHeader), stored: stored, body: msg.Data,
 	}
 }
 

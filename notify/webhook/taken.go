@@ -84,7 +84,7 @@ func (l *lane) readBuried(ctx context.Context) error {
 		if read++; !isLetter(l.names, msg) {
 			return true
 		}
-		l.buried.set(firstHeader(msg.Header, HeaderEventID), true)
+		l.buried.set(msg.Header.Get(HeaderEventID), true)
 		return true
 	})
 	return err

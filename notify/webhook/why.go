@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/time/rate"
+
+	"vidbell/notify"
 )
 
 // Explanation answers why something has not arrived, or when it did.
@@ -341,7 +343,7 @@ func (q *inquiry) nameEarlier(ctx context.Context) error {
 	}
 	msg, err := stream.GetMsg(ctx, q.earlier)
 	if err == nil {
-		q.earlierID = firstHeader(msg.Header, jetstream.MsgIDHeader)
+		q.earlierID = msg.Header.Get(jetstream.MsgIDHeader)
 	}
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil
@@ -371,7 +373,7 @@ func (q *inquiry) countAhead(ctx context.Context) error {
 	config := q.info.Config
 	reader, err := q.lane.js.CreateConsumer(ctx, q.event.stream, jetstream.ConsumerConfig{
 		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: q.event.seq,
-		FilterSubject: config.FilterSubject, FilterSubjects: config.FilterSubjects, MemoryStorage: true, Replicas: 1, InactiveThreshold: forwardQuiet,
+		FilterSubject: config.FilterSubject, FilterSubjects: config.FilterSubjects, MemoryStorage: true, Replicas: 1, InactiveThreshold: notify.ReaderQuiet,
 	})
 	if err != nil {
 		return fmt.Errorf("count what is before it: %w", err)
