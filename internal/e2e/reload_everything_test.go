@@ -303,18 +303,20 @@ func TestAKillWhileARequestIsWaitedForInAReload(t *testing.T) {
 	r.baselines(1)
 	var hanging sync.WaitGroup
 	defer hanging.Wait()
-	release := make(chan struct{})
+	release, hangs := make(chan struct{}), make(chan struct{}, 1) // one at a time
 	defer close(release)
 	slow.answers(func(arrival) int {
 		hanging.Add(1)
 		defer hanging.Done()
+		hangs <- struct{}{}
 		<-release
 		return http.StatusServiceUnavailable // nobody hears it
 	})
 	for range 5 {
 		one.finish(ending(rng))
 	}
-	r.eventually("a request under way", func() bool { return len(steady.taken()) == 5 })
+	r.eventually("a request under way", func() bool { return len(steady.taken()) == 5 && len(hangs) == 1 })
+	<-hangs
 	r.configure(t, f.text([]string{first, second}, []string{endpoint("steady", steady, ""), endpoint("slow", next, ""), endpoint("new", next, ", sources: [second]")}))
 	r.signal(syscall.SIGHUP)
 	r.eventually("a reload under way", func() bool { return r.metric("vidbell_endpoint_state", `endpoint="new"`) > 0 })
