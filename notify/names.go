@@ -33,6 +33,22 @@ func (n Names) RetryStream() string { return n.stream("VIDBELL_RETRY") }
 // HealthStream holds what is known of each webhook endpoint's health, one message an endpoint.
 func (n Names) HealthStream() string { return n.stream("VIDBELL_HEALTH") }
 
+// PositionsStream holds where webhook endpoints stand in the log, where their process has the engine to itself.
+func (n Names) PositionsStream() string { return n.stream("VIDBELL_POSITIONS") }
+
+// PositionSheetSubject is the subject of the positions of many endpoints; "*" matches all sheets.
+func (n Names) PositionSheetSubject(number string) string {
+	return n.root() + ".position.sheet." + number
+}
+
+// PositionPageSubject is the subject of what one endpoint has open in a stream, where that is much.
+func (n Names) PositionPageSubject(endpoint, stream string) string {
+	return n.root() + ".position.page." + Token(endpoint) + "." + Token(stream)
+}
+
+// PositionsAll matches all positions.
+func (n Names) PositionsAll() string { return n.root() + ".position.>" }
+
 // DeliveriesStream is the delivery log: what became of each webhook attempt.
 func (n Names) DeliveriesStream() string { return n.stream("VIDBELL_DELIVERIES") }
 

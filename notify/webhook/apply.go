@@ -161,7 +161,7 @@ func (c *change) prepare(ctx context.Context) error {
 			if len(had[f.stream]) > 0 {
 				continue
 			}
-			if _, err := ensureConsumer(ctx, f.js, f.stream, f.consumer, f.filters); err != nil {
+			if _, err := d.takeUp(ctx, f); err != nil {
 				return fmt.Errorf("prepare endpoint %q: %w", f.lane.target.Name, err)
 			}
 		}

@@ -22,10 +22,11 @@ func (d *Dispatcher) readPending(ctx context.Context) {
 // backlog counts what waits for an endpoint, and tells when the oldest of it was stored; zero for none, or when it is not known.
 func (d *Dispatcher) backlog(ctx context.Context, l *lane) (pending uint64, at time.Time, err error) {
 	for _, f := range l.feeds {
-		n, err := f.pending(ctx)
+		where, err := f.standing(ctx)
 		if err != nil {
 			return 0, time.Time{}, err
 		}
+		n := where.pending()
 		if pending += n; n == 0 || len(f.filters) > maxAskedFilters {
 			continue
 		}

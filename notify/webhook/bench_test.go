@@ -299,10 +299,10 @@ func BenchmarkBacklog(b *testing.B) {
 	})
 	r := e.prepare([]Endpoint{{Name: "a", URL: in.URL, Timeout: 30 * time.Second, Secrets: []string{secretText(0)}}}, func(c *Config) { c.Logger = nil })
 	e.appendMany(b, 0, b.N)
-	idle := heap()
+	idle := heapInUse()
 	r.start()
 	eventually(b, "requests under way", func() bool { h, err := r.State("a"); return err == nil && h.InFlight >= min(b.N, defaultInFlight) })
-	pending := heap()
+	pending := heapInUse()
 	back := time.Now()
 	close(release)
 	for count.Load() < int64(b.N) {
@@ -325,7 +325,7 @@ func BenchmarkWaiting(b *testing.B) {
 	in.Config.Handler = status(http.StatusBadRequest)
 	r := e.prepare([]Endpoint{{Name: "a", URL: in.URL, Schedule: schedule(b, "0,24h")}}, func(c *Config) { c.Logger = nil })
 	e.appendMany(b, 0, b.N)
-	idle := heap()
+	idle := heapInUse()
 	r.start()
 	records, err := e.js.Stream(b.Context(), e.names.RetryStream())
 	must(b, err)
@@ -337,14 +337,14 @@ func BenchmarkWaiting(b *testing.B) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	waiting := heap()
+	waiting := heapInUse()
 	b.ReportMetric((waiting-idle)/1e6, "MB-waiting")
 	b.ReportMetric((waiting-idle)/float64(b.N), "B/waiting")
 	b.ReportMetric(idle/1e6, "MB-engine")
 }
 
-// heap is what is in use after a collection.
-func heap() float64 {
+// heapInUse is what is in use after a collection.
+func heapInUse() float64 {
 	runtime.GC()
 	debug.FreeOSMemory()
 	var m runtime.MemStats

@@ -311,6 +311,7 @@ func TestAnOperatorDisablesAndEnables(t *testing.T) {
 
 func TestProcessesThatShareAnEndpointAgreeOnWhetherItIsDisabled(t *testing.T) {
 	e, in := startEngine(t), startReceiver(t, nil)
+	e.shared = true
 	endpoints := []Endpoint{{Name: "a", URL: in.URL}}
 	one, two := e.dispatch(endpoints), e.dispatch(endpoints)
 	must(t, one.Disable(t.Context(), "a", "maintenance"))
@@ -327,6 +328,7 @@ func TestProcessesThatShareAnEndpointAgreeOnWhetherItIsDisabled(t *testing.T) {
 
 func TestProcessesThatShareAnEndpointTellOfItOnce(t *testing.T) {
 	e, in := startEngine(t), startReceiver(t, status(http.StatusBadGateway))
+	e.shared = true
 	endpoints := []Endpoint{{Name: "a", URL: in.URL}}
 	both := []*running{e.dispatch(endpoints), e.dispatch(endpoints)}
 	for i := range 60 {

@@ -106,10 +106,15 @@ func consumerConfig(name string, filters []string) jetstream.ConsumerConfig {
 	}
 }
 
-// ensureConsumer creates the durable consumer of an endpoint, which begins with the events to come, or brings an existing
-// one up to date in place, which keeps its position.
-func ensureConsumer(ctx context.Context, js jetstream.JetStream, stream, name string, filters []string) (jetstream.Consumer, error) {
+// ensureConsumer creates the durable consumer of an endpoint, which begins with the events to come, or where start says, or brings
+// an existing one up to date in place, which keeps its position.
+func ensureConsumer(
+	ctx context.Context, js jetstream.JetStream, stream, name string, filters []string, start uint64,
+) (jetstream.Consumer, error) {
 	want := consumerConfig(name, filters)
+	if start > 0 {
+		want.DeliverPolicy, want.OptStartSeq = jetstream.DeliverByStartSequencePolicy, start
+	}
 	consumer, err := js.Consumer(ctx, stream, name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		consumer, err = js.CreateConsumer(ctx, stream, want)
@@ -130,8 +135,59 @@ func ensureConsumer(ctx context.Context, js jetstream.JetStream, stream, name st
 	return consumer, nil
 }
 
-// dropConsumer removes the consumer of an endpoint that wants nothing of a stream any more. Left there, it would bring
-// everything it missed on the day the endpoint wants the stream again.
+// takeUp makes sure that the endpoint has a place in the feed's stream, which for a new one is behind its last event, and returns
+// it.
+func (d *Dispatcher) takeUp(ctx context.Context, f *feed) (standing, error) {
+	if d.positions == nil {
+		return f.takeUpConsumer(ctx, d.config.Names)
+	}
+	return d.positions.takeUp(ctx, f)
+}
+
+// takeUpConsumer takes over what a cursor knows, when the endpoint had one and has no consumer yet.
+func (f *feed) takeUpConsumer(ctx context.Context, names notify.Names) (at standing, err error) {
+	var start uint64
+	if f.past, start, err = findPast(ctx, f.js, names, f.lane.target.Name, f.stream); err != nil {
+		return at, err
+	}
+	c, err := ensureConsumer(ctx, f.js, f.stream, f.consumer, f.filters, start)
+	if err != nil {
+		return at, err
+	}
+	return standingOf(c.CachedInfo()), nil
+}
+
+func standingOf(info *jetstream.ConsumerInfo) standing {
+	at := standing{
+		made: info.Created, floor: info.AckFloor.Stream, given: info.Delivered.Stream, open: info.NumAckPending, unread: info.NumPending,
+		filters: info.Config.FilterSubjects,
+	}
+	switch {
+	case info.Config.DeliverPolicy == jetstream.DeliverByStartSequencePolicy:
+		at.began = info.Config.OptStartSeq
+	case info.Delivered.Consumer == 0:
+		at.began = info.Delivered.Stream + 1
+	}
+	if len(at.filters) == 0 {
+		at.filters = []string{info.Config.FilterSubject}
+	}
+	return at
+}
+
+// abandon gives up the place of an endpoint that wants nothing of a stream any more. Left there, it would bring everything it missed
+// on the day the endpoint wants the stream again.
+func (d *Dispatcher) abandon(ctx context.Context, endpoint, stream, consumer string) error {
+	if d.positions != nil {
+		if err := d.positions.leave(ctx, endpoint, stream); err != nil {
+			return err
+		}
+	} else if err := leavePast(ctx, d.config.JetStream, d.config.Names, endpoint, stream); err != nil {
+		return err
+	}
+	return dropConsumer(ctx, d.config.JetStream, stream, consumer)
+}
+
+// dropConsumer removes an endpoint's consumer, if it has one.
 func dropConsumer(ctx context.Context, js jetstream.JetStream, stream, name string) error {
 	err := js.DeleteConsumer(ctx, stream, name)
 	if err == nil || errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {

@@ -37,8 +37,7 @@ func TestADeliveryThatIsGivenUpIsKeptOnceWithAllThereIsToKnow(t *testing.T) {
 		t.Errorf("the body is %s", letter.Data)
 	}
 	eventually(t, "nothing left to do", func() bool {
-		c, err := e.js.Consumer(t.Context(), e.names.Stream(), e.names.Consumer("a"))
-		return err == nil && c.CachedInfo().NumAckPending == 0 && len(e.messages(e.names.RetryStream(), ">")) == 0
+		return e.unanswered("a") == 0 && len(e.messages(e.names.RetryStream(), ">")) == 0
 	})
 	if in.count(id) != 3 {
 		t.Errorf("%d attempts", in.count(id))

@@ -39,8 +39,36 @@ type delivery struct {
 	parent      string // the traceparent of its append, if there is one
 
 	conn     *nats.Conn
-	reply    atomic.Pointer[string]
+	reply    atomic.Pointer[string] // where the engine waits for an answer
+	cursor   *cursor                // or who does
+	epoch    uint64                 // of the cursor
 	answered atomic.Bool
+}
+
+// ticket is where a delivery that was sent back with a wait is called back; the zero one is for none.
+type ticket struct {
+	reply      string
+	cursor     *cursor
+	seq, epoch uint64
+}
+
+func (t ticket) valid() bool { return t != ticket{} }
+
+// hurry ends the wait.
+func (t ticket) hurry(conn *nats.Conn) {
+	if t.cursor != nil {
+		t.cursor.hurry(t.seq, t.epoch)
+		return
+	}
+	_ = conn.Publish(t.reply, nakAfter(atOnce)) // lost: it waits its time
+}
+
+// ticket is for the delivery as it was handed out this time.
+func (d *delivery) ticket() ticket {
+	if d.cursor != nil {
+		return ticket{cursor: d.cursor, seq: d.seq, epoch: d.epoch}
+	}
+	return ticket{reply: *d.reply.Load()}
 }
 
 func newDelivery(conn *nats.Conn, msg *nats.Msg, meta *nats.MsgMetadata, now time.Time) *delivery {
@@ -67,9 +95,14 @@ func (d *delivery) mission(past record) mission {
 
 func (d *delivery) position() position { return position{d.stream, d.seq} }
 
-// done tells the engine that the delivery is over. Only a 2xx that was read, or a stored dead letter, comes here.
+// done says that the delivery is over. Only a 2xx that was read, or a stored dead letter, comes here.
 func (d *delivery) done() {
 	d.over = true
+	if d.cursor != nil {
+		d.answered.Store(true)
+		d.cursor.done(d.seq, d.epoch)
+		return
+	}
 	d.answer(ackDone)
 }
 
@@ -79,6 +112,11 @@ func (d *delivery) handBack() { d.later(atOnce) }
 // later returns the delivery, to be handed out again after a wait.
 func (d *delivery) later(wait time.Duration) {
 	d.wait = max(wait, atOnce)
+	if d.cursor != nil {
+		d.answered.Store(true)
+		d.cursor.later(d.seq, d.epoch, d.wait)
+		return
+	}
 	d.answer(nakAfter(d.wait))
 }
 
@@ -103,9 +141,6 @@ func (d *delivery) publish(text []byte) { _ = d.conn.Publish(*d.reply.Load(), te
 // atOnce is a wait that is none, except that the engine writes it down: after a restart of the engine it still stands, where
 // it would otherwise wait for the wait before it, or for the ack wait.
 const atOnce = time.Millisecond
-
-// hurry ends the wait of a delivery that was sent back with one, by its last reply subject.
-func hurry(conn *nats.Conn, reply string) { _ = conn.Publish(reply, nakAfter(atOnce)) } // lost: it waits its time
 
 func nakAfter(wait time.Duration) []byte {
 	return fmt.Appendf(nil, "%s {\"delay\": %d}", ackNak, wait.Nanoseconds())

@@ -33,6 +33,10 @@ type Config struct {
 	Names notify.Names
 	// Endpoints are the receivers. Their names differ.
 	Endpoints []Endpoint
+	// Exclusive means that no other process delivers what the engine holds, as with an engine inside this process. Then the
+	// dispatcher keeps the endpoints' positions itself, a write for all of them together, where durable consumers, which processes
+	// can share, cost one for each.
+	Exclusive bool
 	// Replicas of the streams for dead letters and attempt records. Default 1.
 	Replicas int
 	// AllowNetworks lifts the rules on addresses for these networks: link-local and metadata addresses in them are
@@ -97,6 +101,7 @@ type Dispatcher struct {
 	exits     *exits
 	records   *records
 	journal   *journal
+	positions *positions    // nil where the engine keeps them, in durable consumers
 	global    chan struct{} // a place for each request under way
 	replaying sync.Mutex    // one request for a replay at a time
 	owner     string        // tells this process from others on the same engine, in the records of groups
@@ -107,6 +112,7 @@ type Dispatcher struct {
 	mu       sync.Mutex
 	units    []*unit          // replaced as a whole
 	lines    map[string]*line // of endpoints that were removed, and may come back
+	troubles repeats          // of writing positions
 	prepared bool
 	shift    *shift // nil before Run
 }
@@ -132,6 +138,9 @@ func New(c Config) (*Dispatcher, error) {
 		global:   make(chan struct{}, c.GlobalInFlight),
 		applying: make(chan struct{}, 1),
 		lines:    make(map[string]*line),
+	}
+	if c.Exclusive {
+		d.positions = newPositions(c)
 	}
 	for _, t := range targets {
 		d.units = append(d.units, d.newUnit(t, m.lane(t.Name)))
@@ -198,6 +207,11 @@ func (d *Dispatcher) Prepare(ctx context.Context) error {
 	if d.records.health, err = ensureStream(ctx, js, healthStream(names, replicas)); err != nil {
 		return err
 	}
+	if d.positions != nil {
+		if err := d.positions.load(ctx); err != nil {
+			return err
+		}
+	}
 	for _, u := range d.units {
 		if err := d.prepareUnit(ctx, u); err != nil {
 			return err
@@ -218,6 +232,9 @@ func (d *Dispatcher) Remake(ctx context.Context) error {
 			return err
 		}
 	}
+	if d.positions != nil {
+		return d.positions.remake(ctx)
+	}
 	return nil
 }
 
@@ -227,22 +244,23 @@ func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
 		if len(filters) > 0 {
 			continue
 		}
-		if err := dropConsumer(ctx, d.config.JetStream, stream, consumer); err != nil {
+		if err := d.abandon(ctx, l.target.Name, stream, consumer); err != nil {
 			return err
 		}
 	}
-	var position *jetstream.ConsumerInfo // in the log
+	var inLog *feed
+	var position standing
 	for _, f := range l.feeds {
-		c, err := ensureConsumer(ctx, d.config.JetStream, f.stream, f.consumer, f.filters)
+		at, err := d.takeUp(ctx, f)
 		if err != nil {
 			return err
 		}
-		f.floor.Store(c.CachedInfo().AckFloor.Stream)
-		if err := f.noteServed(ctx, c.CachedInfo()); err != nil {
+		f.floor.Store(at.floor)
+		if err := f.noteServed(ctx, at); err != nil {
 			return err
 		}
 		if f.stream == d.config.Names.Stream() {
-			position = c.CachedInfo()
+			inLog, position = f, at
 		}
 	}
 	if err := l.readGroups(ctx, time.Now()); err != nil {
@@ -254,7 +272,7 @@ func (d *Dispatcher) prepareLane(ctx context.Context, l *lane) error {
 	if err := l.readBuried(ctx); err != nil {
 		return err
 	}
-	return l.restoreLine(ctx, position)
+	return l.restoreLine(ctx, inLog, position)
 }
 
 // errNotPrepared is a mistake of the caller.
@@ -276,6 +294,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	defer written()
 	var last sync.WaitGroup
 	last.Go(func() { d.journal.run(writing) })
+	if d.positions != nil {
+		last.Go(func() { d.positions.run(writing, d.troubled) })
+	}
 	w := newShift(ctx, d)
 	d.mu.Lock()
 	d.shift = w
@@ -306,8 +327,19 @@ func (d *Dispatcher) isPrepared() bool {
 func (d *Dispatcher) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), flushWait)
 	defer cancel()
-	if err := d.config.JetStream.Conn().FlushWithContext(ctx); err != nil {
+	var err error
+	if d.positions != nil {
+		err = d.positions.flush(ctx)
+	}
+	if err = errors.Join(err, d.config.JetStream.Conn().FlushWithContext(ctx)); err != nil {
 		d.config.Logger.Warn("last webhook acknowledgements may be lost, their deliveries are repeated", zap.Error(err))
+	}
+}
+
+// troubled reports that positions cannot be written.
+func (d *Dispatcher) troubled(err error) {
+	if n, ok := d.troubles.hit(err.Error(), time.Now()); ok {
+		d.config.Logger.Warn("positions of webhook endpoints cannot be written, trying on", zap.Error(err), zap.Int("count", n))
 	}
 }
 

@@ -11,20 +11,32 @@
 //
 // # How it works
 //
-// An endpoint is a lane: its limits, its gate, its signing keys. One durable pull consumer on the log (and one on the stream
-// of ops events, when its globs ask for them) holds its position; a feed asks that consumer for as many events as the lane
-// can start soon, and tells the engine every three seconds that it still works on what it holds. What the engine hears
-// nothing of for ten seconds it hands out again: that is how a killed process loses nothing.
+// An endpoint is a lane: its limits, its gate, its signing keys. A feed brings it the events of the log (another one those of the
+// stream of ops events, when its globs ask for them), as many as it can start soon, and answers for each. Where the endpoint
+// stands outlives the process, and is kept in one of two ways:
 //
-// Types and sources are subjects of the consumer: what an endpoint did not ask for is never handed out. Its expression is
-// asked before the first attempt of each event; one that fails has the event delivered.
+//	Config.Exclusive  a cursor: the first event that was never given, and those before it that are not over, with the times at
+//	                  which they are due. The engine gives the events out through a reader that it keeps in memory and
+//	                  that acknowledges nothing. The cursors of all endpoints are written down together, 50 ms after a
+//	                  change at most. This is how it is with an engine inside the process, which nobody else delivers from.
+//	otherwise         a durable pull consumer of the engine, which processes share: every event goes to one of them. The feed tells
+//	                  the engine every three seconds that it still works on what it holds. What the engine hears nothing
+//	                  of for ten seconds it hands out again.
+//
+// A consumer costs the engine a message each way for every event and endpoint, and a file, synced and renamed, ten times a second
+// for each endpoint at work. A cursor costs a hundred busy endpoints one small write together. docs/figures.md has the difference.
+// An installation may move from one keeper to the other and back: what the first knew is taken over.
+//
+// Types and sources are subjects of the consumer or reader: what an endpoint did not ask for is never given. Its expression is
+// asked before the first attempt of each event; one that fails has the event delivered. In what follows, to send an event back
+// is to have it given again after a time, whoever keeps the place.
 //
 // The life of one delivery:
 //
-//	(log) appended, and handed out: the endpoint asked for its type and its source
+//	(log) appended, and given: the endpoint asked for its type and its source
 //	  |
 //	  v        the expression says no
-//	WAITING ----------------------------------> FILTERED    acknowledged
+//	WAITING ----------------------------------> FILTERED    over
 //	  | ^ ^ ^
 //	  | | | +----- PARKED      an earlier event of its video is not over (OrderVideo): sent back, called back, holds no slot
 //	  | | +------- HANDED BACK stop, pause, open breaker, disabled: sent back as it came, no attempt is spent
@@ -35,15 +47,15 @@
 //	  | turn, slot,  | 5xx, 408, 425, 429, 3xx, network, TLS, timeout, body: the whole schedule
 //	  | rate, gate   | other 4xx: the first four steps; 410: when the endpoint is enabled again
 //	  v              |
-//	ATTEMPT ---------+------------------------> DELIVERED   2xx, the answer read: acknowledged, then the record is deleted
+//	ATTEMPT ---------+------------------------> DELIVERED   2xx, the answer read: over, then the record is deleted
 //	(a PROBE, when   |
 //	the breaker is   | the schedule, or its part, used up; 415, 501, or a blocked address at once
 //	open)            v
-//	               DEAD        the record says so, then the letter is stored, then the event is acknowledged
+//	               DEAD        the record says so, then the letter is stored, then the event is over
 //
-// An attempt counts when its request was made and we did not break it off ourselves. The count stands in the attempt record,
-// not in the engine's delivery count, which also grows with restarts and hand-backs. The first attempt of a delivery, if it
-// succeeds, reads and writes nothing but its acknowledgement. Attempts that only found an outage going on, probes and early
+// Over means acknowledged to the consumer, or taken out of the cursor. An attempt counts when its request was made and we did not
+// break it off ourselves. The count stands in the attempt record, not in the count of givings, which also grows with restarts and
+// hand-backs. The first attempt of a delivery, if it succeeds, reads and writes nothing. Attempts that only found an outage going on, probes and early
 // retries, are counted and spend no step of the schedule: nothing is given up because a receiver is away.
 //
 // The states of an endpoint, which all its deliveries share:
@@ -71,6 +83,8 @@
 //
 //	stream                subject                      holds
 //	VIDBELL_HEALTH        vidbell.health.<ep>          the endpoint's state, and endpoint.* events not yet told; for good
+//	VIDBELL_POSITIONS     vidbell.position.sheet.<n>   the cursors of up to 128 endpoints and streams; for good
+//	VIDBELL_POSITIONS     vidbell.position.page.<ep>.<stream>  what an endpoint has open, where that is more than 256 events
 //	VIDBELL_RETRY         vidbell.retry.<ep>.<event>   attempts made of an unfinished delivery; gone when it is over
 //	VIDBELL_DEAD          vidbell.dead.<ep>.<event>    the event's body, and Vidbell-* headers that say why
 //	VIDBELL_OPS           vidbell.ops.<type>.<ep>      the endpoint.* events
@@ -108,7 +122,7 @@
 // What an endpoint is missing cannot be told from the delivery log, which forgets, nor from a consumer's position, which says
 // nothing of what came before the consumer or did not meet the settings of its time. So it is written down for good what an
 // endpoint was given: not event by event, but as spans of the log with the types, sources and expression that held there, a
-// new one for each change of them, for each consumer, and for each replay by conditions. Given is what a consumer or the queue
+// new one for each change of them, for each consumer or cursor, and for each replay by conditions. Given is what a consumer or the queue
 // had: they let go of nothing that is neither delivered nor dead. An event is missing when the endpoint wants it now, and
 // either no span has it and the delivery log does not show it delivered, or there is a dead letter of it. Where proof is
 // wanting an event counts as missing, and a receiver may get it twice: after 100 changes of an endpoint's settings, for events
@@ -124,8 +138,9 @@
 //
 // # What happens when
 //
-//	the process is killed       what was under way is repeated within ten seconds of the next start. So is what was
-//	                            acknowledged in the last tenth of a second: the engine writes positions down ten times a second
+//	the process is killed       what was under way is repeated: at once by the next start, or, with consumers, within ten seconds.
+//	                            So is what was over in the last moment, before it was written down: 50 ms with a cursor; a
+//	                            tenth of a second when a server that keeps consumers is killed as well
 //	the process is stopped      intake ends, requests under way have the grace period, everything else is handed back
 //	the engine is away          attempts under way end; nothing new starts; it is asked again after 0.1 s to 5 s, for ever
 //	a record cannot be written  the attempt goes uncounted: more attempts than the schedule says, never fewer
@@ -135,8 +150,12 @@
 //	the delivery log is full,   deliveries go on, and the log has a gap
 //	deleted or cannot be written
 //	a consumer is deleted       it is made again behind the last position known (at most 5 s old): repeats, no gap
+//	positions are deleted       a process at work writes them anew; a start goes back to what was noted a minute ago or less
+//	positions cannot be written deliveries go on, and a kill repeats what came after the last that were written
+//	somebody reads from a       the gap is seen, and what is missing read again
+//	cursor's reader
 //	the clock is set back       no delivery waits longer than the wait that was decided for it
-//	two processes, one engine   they share each endpoint's consumer: every event goes to one of them. Each finds out for
+//	two processes, one engine   (never Exclusive) they share each endpoint's consumer: every event goes to one of them. Each finds out for
 //	                            itself that a receiver is away, and one of them tells; that it was disabled, enabled or
 //	                            paused, or has recovered, reaches the other within five seconds
 //
@@ -151,10 +170,10 @@
 // # Order and pace
 //
 // Events go out in the log's order, several at a time, and a retry is overtaken. With OrderVideo an event waits until the
-// earlier ones of its video are delivered or dead. It waits as PARKED, sent back to the engine, holds no slot, and is called
-// back when its turn comes; within half a minute if the process that would call it is gone. For as long after a kill it is
-// uncertain what the run before left unfinished: then the log is asked for earlier events of a video, and they are waited for.
-// Two processes that share an endpoint keep the order of what each of them is handed, not the order between them.
+// earlier ones of its video are delivered or dead. It waits as PARKED, sent back, holds no slot, and is called back when its turn
+// comes. A start with a cursor knows all that the run before left unfinished. With a consumer a parked event comes within half a
+// minute if the process that would call it is gone, and for as long after a kill it is uncertain what was left: then the log is
+// asked for earlier events of a video, and they are waited for. Two processes that share an endpoint keep the order of what each of them is handed, not the order between them.
 //
 // With RateLimit requests are spread evenly. A delivery that waits for its time has a slot, and is handed back on a stop.
 //

@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// sharedEngine, when it is set, has tests run as with an engine that several processes share, where either will do.
+const sharedEngine = "VIDBELL_TEST_SHARED"
+
 const patience = 20 * time.Second // of a test that waits for something; far more than it ever takes
 
 // engine is a real embedded server with the log's streams, as the product runs it.
@@ -47,7 +50,58 @@ type engine struct {
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	names  notify.Names
-	port   int // of a listener, -1 for any; zero for none
+	port   int  // of a listener, -1 for any; zero for none
+	shared bool // several processes deliver what it holds
+	last   *running
+}
+
+// keepers run a test with positions kept by the dispatcher, and by the engine in durable consumers.
+func keepers(t *testing.T, test func(*testing.T, *engine)) {
+	t.Helper()
+	for name, shared := range map[string]bool{"alone": false, "shared": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := startEngine(t)
+			e.shared = shared
+			test(t, e)
+		})
+	}
+}
+
+// standing is where the last dispatcher's endpoint stands in the log.
+func (e *engine) standing(endpoint string) standing {
+	e.tb.Helper()
+	for _, f := range e.last.roster().feeds {
+		if f.lane.target.Name == endpoint && f.stream == e.names.Stream() {
+			at, err := f.standing(context.Background())
+			must(e.tb, err)
+			return at
+		}
+	}
+	e.tb.Fatalf("endpoint %s reads nothing of the log", endpoint)
+	return standing{}
+}
+
+// unanswered is how many events the endpoint still has to get.
+func (e *engine) unanswered(endpoint string) int { return int(e.standing(endpoint).pending()) }
+
+// rewind takes an endpoint, which nobody delivers to, back to the beginning of the log, as if all that was given were forgotten.
+func (e *engine) rewind(endpoint string) {
+	e.tb.Helper()
+	ctx := e.tb.Context()
+	if e.last.positions != nil {
+		must(e.tb, changeEntry(ctx, e.js, e.names, endpoint, e.names.Stream(), func(p *positionEntry) bool {
+			p.Next, p.Open, p.Gone, p.Page = 1, nil, nil, 0
+			return true
+		}))
+		return
+	}
+	name := e.names.Consumer(endpoint)
+	must(e.tb, e.js.DeleteConsumer(ctx, e.names.Stream(), name))
+	config := consumerConfig(name, videoFilters(e.names, []string{"video.done", "video.failed"}, nil))
+	config.DeliverPolicy = jetstream.DeliverAllPolicy
+	_, err := e.js.CreateConsumer(ctx, e.names.Stream(), config)
+	must(e.tb, err)
 }
 
 func startEngine(tb testing.TB) *engine {
@@ -233,6 +287,7 @@ func (e *engine) prepare(endpoints []Endpoint, options ...option) *running {
 	r := &running{tb: e.tb, logs: logs, registry: prometheus.NewRegistry(), ended: make(chan error, 1)}
 	c := Config{
 		JetStream: e.js, Names: e.names, Endpoints: endpoints, Logger: zap.New(core), Registerer: r.registry, Version: "1.2.3",
+		Exclusive: !e.shared && os.Getenv(sharedEngine) == "",
 	}
 	c.timing = timing{first: 50 * time.Millisecond, most: 200 * time.Millisecond, giveUp: giveUpAfter}
 	for _, o := range options {
@@ -241,7 +296,7 @@ func (e *engine) prepare(endpoints []Endpoint, options ...option) *running {
 	d, err := New(c)
 	must(e.tb, err)
 	must(e.tb, d.Prepare(e.tb.Context()))
-	r.Dispatcher = d
+	r.Dispatcher, e.last = d, r
 	return r
 }
 

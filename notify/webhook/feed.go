@@ -24,7 +24,9 @@ const (
 // dropped instead of handed back. Here every message that the engine has handed out is in held, is kept alive, and is
 // answered for; and no more are asked for than the lane can start soon.
 //
-// All fields but floor, first and turned belong to the goroutine in run.
+// Where the process has the engine to itself there is no such consumer: see own.go.
+//
+// All fields but floor, first, counted, place and turned belong to the goroutine in run.
 type feed struct {
 	lane     *lane
 	js       jetstream.JetStream
@@ -33,14 +35,19 @@ type feed struct {
 	stream   string
 	consumer string
 	filters  []string
-	next     string        // subject of pull requests
-	turned   atomic.Int64  // when run last turned, as the time since born; 0 while it does not run
-	born     time.Time     // what turned counts from: no clock that is set matters
-	first    firstStored   // behind the floor
-	floor    atomic.Uint64 // every event up to it is acknowledged
-	queue    bool          // it brings replays
-	limit    int           // of held and asked for together
-	room     int           // limit, or less while the gate is not all open
+	next     string                 // subject of pull requests
+	turned   atomic.Int64           // when run last turned, as the time since born; 0 while it does not run
+	born     time.Time              // what turned counts from: no clock that is set matters
+	first    firstStored            // behind the floor
+	floor    atomic.Uint64          // every event up to it is acknowledged
+	counted  counted                // behind the cursor
+	queue    bool                   // it brings replays
+	alone    bool                   // its position is a cursor
+	place    atomic.Pointer[cursor] // that one, once it is known
+	cursor   *cursor                // the same, for run
+	own      ownFeed                // with a cursor
+	limit    int                    // of held and asked for together
+	room     int                    // limit, or less while the gate is not all open
 
 	sub       *nats.Subscription // nil while the lane is closed or the engine away
 	inbox     string
@@ -48,7 +55,8 @@ type feed struct {
 	asked     int           // messages that the engine still owes us
 	heard     time.Time
 	held      map[uint64]*delivery
-	suspects  uint64 // up to this sequence the engine's count of deliveries starts over
+	past      pastOpen // what a cursor knew that the consumer does not
+	suspects  uint64   // up to this sequence the engine's count of deliveries starts over
 	arrivals  chan *nats.Msg
 	finished  chan *delivery
 	drained   chan struct{}
@@ -77,11 +85,16 @@ func newFeed(l *lane, js jetstream.JetStream, stream, consumer string, filters [
 		finished: make(chan *delivery, limit),
 		drained:  make(chan struct{}, 16),
 		repaired: make(chan error, 1),
+		own:      newOwnFeed(limit),
 	}
 }
 
 // run feeds the lane until ctx ends, and then stays until every delivery it took is answered for.
 func (f *feed) run(ctx, hard context.Context) {
+	if f.alone {
+		f.runOwn(ctx, hard)
+		return
+	}
 	tick := time.NewTicker(keepAliveEvery)
 	defer tick.Stop()
 	wake := time.NewTimer(0)
@@ -198,6 +211,10 @@ func (f *feed) take(hard context.Context, msg *nats.Msg) {
 		return
 	}
 	d := newDelivery(f.conn, msg, meta, now)
+	if f.past.isOver(seq) { // a process that kept the position itself has seen to it
+		d.done()
+		return
+	}
 	if !f.ours(msg.Header) {
 		f.skip(d)
 		return
@@ -317,15 +334,29 @@ func (f *feed) afterRepair(err error) {
 	f.broken = false
 }
 
-// pending counts the deliveries that the engine still has for this feed, those handed out or delayed included.
-func (f *feed) pending(ctx context.Context) (uint64, error) {
+// standing is where the endpoint stands in the stream.
+func (f *feed) standing(ctx context.Context) (standing, error) {
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
-	consumer, err := f.js.Consumer(ctx, f.stream, f.consumer)
-	if err != nil {
-		return 0, err
+	var at standing
+	if f.alone {
+		place := f.place.Load()
+		if place == nil {
+			return at, errNotPrepared
+		}
+		n, err := f.countUnread(ctx) // first: what is given meanwhile counts twice, and not never
+		if err != nil {
+			return at, err
+		}
+		at = place.standing()
+		at.unread, at.filters = n, f.filters
+	} else {
+		consumer, err := f.js.Consumer(ctx, f.stream, f.consumer)
+		if err != nil {
+			return at, err
+		}
+		at = standingOf(consumer.CachedInfo())
 	}
-	info := consumer.CachedInfo()
-	f.floor.Store(info.AckFloor.Stream)
-	return info.NumPending + uint64(max(0, info.NumAckPending)), nil
+	f.floor.Store(at.floor)
+	return at, nil
 }

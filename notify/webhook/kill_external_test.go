@@ -45,7 +45,7 @@ func TestAKillRepeatsNoMoreThanWasUnderWay(t *testing.T) {
 		time.Sleep(5 * time.Millisecond) // a receiver at work, so that a kill meets requests under way
 		w.WriteHeader(http.StatusNoContent)
 	})
-	e := &engine{tb: t, dir: t.TempDir(), port: -1}
+	e := &engine{tb: t, dir: t.TempDir(), port: -1, shared: true}
 	e.start()
 	t.Cleanup(e.stop)
 	must(t, e.createLog(t.Context()))

@@ -45,7 +45,7 @@ func runChild(dir, url string) {
 		endpoint.Schedule = steps
 	}
 	d, err := New(Config{
-		JetStream: e.js, Names: e.names, Registerer: prometheus.NewRegistry(), Endpoints: []Endpoint{endpoint},
+		JetStream: e.js, Names: e.names, Exclusive: os.Getenv(sharedEngine) == "", Registerer: prometheus.NewRegistry(), Endpoints: []Endpoint{endpoint},
 	})
 	fail(err)
 	fail(d.Prepare(ctx))

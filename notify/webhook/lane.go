@@ -39,8 +39,9 @@ type lane struct {
 	own    chan struct{} // one exchange that needs no place under the global limit
 	global chan struct{} // shared by all lanes
 
-	line      *line // nil without order
-	lineKnown bool  // from a lane before
+	line      *line  // nil without order
+	lineKnown bool   // from a lane before
+	linedUp   uint64 // what was unfinished at the start is in line up to here
 
 	key     string // the endpoint's name in attempt records; the lane of replays has one of its own
 	live    *lane  // set in a lane of replays: the endpoint's other one, which looks after its health
@@ -55,7 +56,7 @@ type lane struct {
 
 	mu         sync.Mutex
 	unfinished map[string]struct{} // events with a record from an earlier run, by subject token
-	strays     map[position]string // replies of what failed since the last success and is not back yet
+	strays     map[position]ticket // of what failed since the last success and is not back yet
 
 	healthMu   sync.Mutex // the gate and what is kept of it change together
 	health     health
@@ -388,7 +389,7 @@ func (l *lane) comeAgain(d *delivery, r record) {
 		return
 	}
 	if outage {
-		l.strays[d.position()] = *d.reply.Load()
+		l.strays[d.position()] = d.ticket()
 	}
 	d.later(r.NextAt.Sub(l.now()))
 }
@@ -397,8 +398,8 @@ func (l *lane) comeAgain(d *delivery, r record) {
 func (l *lane) callBack() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, reply := range l.strays {
-		hurry(l.js.Conn(), reply)
+	for _, t := range l.strays {
+		t.hurry(l.js.Conn())
 	}
 	clear(l.strays)
 	if l.replays != nil {
@@ -416,7 +417,7 @@ func (l *lane) clearStrays() {
 	}
 }
 
-// seenAgain notes that a delivery came back, so that an old reply does not disturb it.
+// seenAgain notes that a delivery came back, so that an old ticket does not disturb it.
 func (l *lane) seenAgain(d *delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

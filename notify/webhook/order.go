@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -54,7 +55,7 @@ type line struct {
 type turn struct {
 	seq   uint64
 	until time.Time // believed in until then; zero for one that is here
-	reply string    // where to call one back that was parked
+	back  ticket    // where to call one back that was parked
 }
 
 func newLine() *line { return &line{videos: make(map[string][]turn)} }
@@ -118,9 +119,9 @@ func (l *line) find(video string, seq uint64) (int, bool) {
 	})
 }
 
-// first reports whether it is an event's turn. If it is not, park is called before any other event can leave, and reply is
+// first reports whether it is an event's turn. If it is not, park is called before any other event can leave, and back is
 // where the event is called back.
-func (l *line) first(video string, seq uint64, now time.Time, reply string, park func()) bool {
+func (l *line) first(video string, seq uint64, now time.Time, back ticket, park func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i, known := l.find(video, seq)
@@ -130,17 +131,17 @@ func (l *line) first(video string, seq uint64, now time.Time, reply string, park
 	if !slices.ContainsFunc(l.videos[video][:i], func(t turn) bool { return l.waitsFor(t, now) }) {
 		return true
 	}
-	l.videos[video][i].reply = reply
+	l.videos[video][i].back = back
 	park()
 	return false
 }
 
 // parks notes where an event is called back that was sent away.
-func (l *line) parks(video string, seq uint64, reply string) {
+func (l *line) parks(video string, seq uint64, back ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if i, known := l.find(video, seq); known {
-		l.videos[video][i].reply = reply
+		l.videos[video][i].back = back
 	}
 }
 
@@ -159,7 +160,7 @@ func (l *line) away(video string, seq uint64, until time.Time) {
 
 // leave takes an event that is over out of the line, and those before it that nobody waits for. It returns where the one that
 // comes next is called back, if it is parked.
-func (l *line) leave(video string, seq uint64, now time.Time) (reply string) {
+func (l *line) leave(video string, seq uint64, now time.Time) (back ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over != nil && seq <= l.handed {
@@ -170,25 +171,25 @@ func (l *line) leave(video string, seq uint64, now time.Time) (reply string) {
 	})
 	if len(rest) == 0 {
 		delete(l.videos, video)
-		return ""
+		return ticket{}
 	}
 	l.videos[video] = rest
-	reply, rest[0].reply = rest[0].reply, ""
-	return reply
+	back, rest[0].back = rest[0].back, ticket{}
+	return back
 }
 
 // parked returns where all parked events are called back.
-func (l *line) parked() (replies []string) {
+func (l *line) parked() (all []ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, turns := range l.videos {
 		for i := range turns {
-			if turns[i].reply != "" {
-				replies, turns[i].reply = append(replies, turns[i].reply), ""
+			if turns[i].back.valid() {
+				all, turns[i].back = append(all, turns[i].back), ticket{}
 			}
 		}
 	}
-	return replies
+	return all
 }
 
 // videoOf is what tells videos apart in the subject of an event: source and video.
@@ -223,7 +224,7 @@ func (l *lane) inTurn(d *delivery) bool {
 			return false
 		}
 	}
-	return l.line.first(d.video, d.seq, now, *d.reply.Load(), func() { d.later(wait) })
+	return l.line.first(d.video, d.seq, now, d.ticket(), func() { d.later(wait) })
 }
 
 // park is for a delivery that arrives when the lane stops. It goes back with those that are parked, so that it comes after what
@@ -233,7 +234,7 @@ func (l *lane) park(d *delivery) bool {
 		return false
 	}
 	d.later(parkFirst)
-	l.line.parks(d.video, d.seq, *d.reply.Load())
+	l.line.parks(d.video, d.seq, d.ticket())
 	return true
 }
 
@@ -242,8 +243,8 @@ func (l *lane) stepOut(d *delivery) {
 	if d.video == "" {
 		return
 	}
-	if reply := l.line.leave(d.video, d.seq, l.now()); reply != "" {
-		hurry(d.conn, reply)
+	if back := l.line.leave(d.video, d.seq, l.now()); back.valid() {
+		back.hurry(d.conn)
 	}
 }
 
@@ -253,8 +254,8 @@ func (l *lane) signOff(ctx context.Context, clean bool) error {
 	if l.line == nil {
 		return nil
 	}
-	for _, reply := range l.line.parked() {
-		hurry(l.js.Conn(), reply)
+	for _, back := range l.line.parked() {
+		back.hurry(l.js.Conn())
 	}
 	l.healthMu.Lock()
 	defer l.healthMu.Unlock()
@@ -271,8 +272,8 @@ func (l *lane) sentBack(d *delivery) {
 
 // restoreLine prepares the line after a start: what an earlier run left unfinished comes back within the ack wait, or when it
 // is due, or when it is no longer parked; until then nothing later of its video may pass.
-func (l *lane) restoreLine(ctx context.Context, position *jetstream.ConsumerInfo) error {
-	if l.line == nil || position == nil {
+func (l *lane) restoreLine(ctx context.Context, inLog *feed, at standing) error {
+	if l.line == nil || inLog == nil {
 		return nil
 	}
 	if l.lineKnown {
@@ -283,8 +284,12 @@ func (l *lane) restoreLine(ctx context.Context, position *jetstream.ConsumerInfo
 	if err != nil {
 		return err
 	}
-	l.line.events, l.line.floor, l.line.handed = stream, position.AckFloor.Stream, position.Delivered.Stream
-	l.line.inherited = position.NumAckPending > 0 && !l.wasClean()
+	l.line.events, l.line.floor, l.line.handed = stream, at.floor, at.given
+	if c := inLog.place.Load(); c != nil { // which knows all that is unfinished
+		l.wasClean()
+		return l.lineUpOpen(ctx, c)
+	}
+	l.line.inherited = at.open > 0 && !l.wasClean()
 	for token := range l.unfinished {
 		r, err := l.records.loadToken(ctx, l.key, token)
 		if err != nil {
@@ -295,6 +300,32 @@ func (l *lane) restoreLine(ctx context.Context, position *jetstream.ConsumerInfo
 		}
 	}
 	return nil
+}
+
+// lineUpOpen puts what an earlier run left unfinished in line, in the order of the log.
+func (l *lane) lineUpOpen(ctx context.Context, c *cursor) error {
+	for _, w := range c.open() {
+		if w.seq <= l.linedUp { // before the engine, or the time, gave out
+			continue
+		}
+		msg, err := l.line.events.GetMsg(ctx, w.seq)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read what is unfinished: %w", err)
+		}
+		l.line.put(videoOf(msg.Subject), turn{seq: w.seq, until: later(w.due, l.now()).Add(overdue)})
+		l.linedUp = w.seq
+	}
+	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // wasClean reports whether the last run signed off, and takes that back: this one has not.

@@ -18,7 +18,7 @@ func TestLine(t *testing.T) {
 	later := now.Add(10 * overdue)
 	parked := false
 	turn := func(l *line, seq uint64, at time.Time) bool {
-		return l.first("v", seq, at, fmt.Sprintf("reply.%d", seq), func() { parked = true })
+		return l.first("v", seq, at, ticket{reply: fmt.Sprintf("reply.%d", seq)}, func() { parked = true })
 	}
 	for name, holds := range map[string]func(l *line) bool{
 		"the first of a video goes first": func(l *line) bool { l.join("v", 5); l.join("v", 7); return turn(l, 5, now) && !parked },
@@ -27,13 +27,13 @@ func TestLine(t *testing.T) {
 			l.join("v", 5)
 			l.join("v", 7)
 			turn(l, 7, now)
-			return l.leave("v", 5, now) == "reply.7" && turn(l, 7, now)
+			return l.leave("v", 5, now).reply == "reply.7" && turn(l, 7, now)
 		},
 		"once": func(l *line) bool {
 			l.join("v", 5)
 			l.join("v", 7)
 			turn(l, 7, now)
-			return l.leave("v", 5, now) != "" && l.leave("v", 7, now) == "" && len(l.videos) == 0
+			return l.leave("v", 5, now) != (ticket{}) && l.leave("v", 7, now) == (ticket{}) && len(l.videos) == 0
 		},
 		"an earlier one that comes later goes first": func(l *line) bool { l.join("v", 7); l.join("v", 5); return !turn(l, 7, now) && turn(l, 5, now) },
 		"other videos do not matter":                 func(l *line) bool { l.join("w", 5); l.join("v", 7); return turn(l, 7, now) },
@@ -47,7 +47,7 @@ func TestLine(t *testing.T) {
 			l.join("v", 5)
 			l.away("v", 5, now)
 			l.join("v", 7)
-			return turn(l, 7, later) && l.leave("v", 7, later) == "" && len(l.videos) == 0
+			return turn(l, 7, later) && l.leave("v", 7, later) == (ticket{}) && len(l.videos) == 0
 		},
 		"unless the endpoint was closed meanwhile": func(l *line) bool {
 			l.join("v", 5)
@@ -88,9 +88,9 @@ func TestLine(t *testing.T) {
 			l.join("v", 7)
 			l.join("v", 9)
 			turn(l, 9, now)
-			return l.leave("v", 7, now) == "" && !turn(l, 9, now)
+			return l.leave("v", 7, now) == (ticket{}) && !turn(l, 9, now)
 		},
-		"leaving twice is leaving once": func(l *line) bool { return l.leave("v", 5, now) == "" },
+		"leaving twice is leaving once": func(l *line) bool { return l.leave("v", 5, now) == (ticket{}) },
 	} {
 		parked = false
 		if !holds(newLine()) {
@@ -333,7 +333,7 @@ func TestTheOrderSurvivesAKill(t *testing.T) {
 		r.roster().lanes[0].line.mu.Lock()
 		defer r.roster().lanes[0].line.mu.Unlock()
 		turns := r.roster().lanes[0].line.videos["default.v"]
-		return len(in.seen()) == 1 && len(turns) == 2 && turns[1].reply != ""
+		return len(in.seen()) == 1 && len(turns) == 2 && turns[1].back.valid()
 	})
 	e.stop() // without a word from the dispatcher
 	e.start()

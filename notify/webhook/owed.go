@@ -17,12 +17,12 @@ func (d *Dispatcher) Owed(ctx context.Context) (uint64, error) {
 		if f.stream != d.config.Names.Stream() {
 			continue
 		}
-		info, err := f.info(ctx)
+		at, err := f.standing(ctx)
 		if err != nil {
 			return 0, fmt.Errorf("what is owed to endpoint %q: %w", f.lane.target.Name, err)
 		}
-		if info.NumPending > 0 || info.NumAckPending > 0 {
-			lowest = min(lowest, info.AckFloor.Stream+1)
+		if at.pending() > 0 {
+			lowest = min(lowest, at.floor+1)
 		}
 	}
 	return lowest, nil

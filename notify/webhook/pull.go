@@ -84,6 +84,15 @@ func (f *feed) ask(now time.Time) {
 
 // nextSubject is where a consumer is asked for messages.
 func nextSubject(js jetstream.JetStream, stream, consumer string) string {
+	return apiPrefix(js) + "CONSUMER.MSG.NEXT." + stream + "." + consumer
+}
+
+// deleteSubject is where the engine is told that a consumer is not needed any more.
+func deleteSubject(js jetstream.JetStream, stream, consumer string) string {
+	return apiPrefix(js) + "CONSUMER.DELETE." + stream + "." + consumer
+}
+
+func apiPrefix(js jetstream.JetStream) string {
 	prefix := jetstream.DefaultAPIPrefix
 	switch opts := js.Options(); {
 	case opts.Domain != "":
@@ -91,7 +100,7 @@ func nextSubject(js jetstream.JetStream, stream, consumer string) string {
 	case opts.APIPrefix != "":
 		prefix = strings.TrimSuffix(opts.APIPrefix, ".") + "."
 	}
-	return prefix + "CONSUMER.MSG.NEXT." + stream + "." + consumer
+	return prefix
 }
 
 // status handles the protocol's control messages. Those of a request that was given up mean nothing any more.
@@ -100,15 +109,26 @@ func (f *feed) status(code string, msg *nats.Msg) {
 		return
 	}
 	f.heard = time.Now()
-	owed, err := strconv.Atoi(msg.Header.Get("Nats-Pending-Messages"))
-	switch {
-	case code == "100": // heartbeat
+	left, err := readStatus(code, msg)
+	switch f.asked = max(0, f.asked-left); {
+	case err != nil:
+		f.fail(err)
+	case left == 0:
 		f.alive(f.heard)
+	}
+}
+
+// readStatus reads a control message: a heartbeat, or the end of a request, and what is left of it then.
+func readStatus(code string, msg *nats.Msg) (left int, err error) {
+	left, err = strconv.Atoi(msg.Header.Get("Nats-Pending-Messages"))
+	switch {
+	case code == "100":
+		return 0, nil
 	case code == "503":
-		f.fail(errNoAnswer)
-	case err == nil: // the request ended, and this is what is left of it
-		f.asked = max(0, f.asked-owed)
+		return 0, errNoAnswer
+	case err == nil:
+		return left, nil
 	default:
-		f.fail(errors.New("pull request refused: " + msg.Header.Get("Description")))
+		return 0, errors.New("pull request refused: " + msg.Header.Get("Description"))
 	}
 }

@@ -55,7 +55,7 @@ func (d *Dispatcher) newQueue(live *lane) *feed {
 		target: t, names: live.names, js: live.js, records: live.records, sender: live.sender, metrics: live.metrics,
 		log: live.log.With(zap.Bool("replay", true)), now: live.now, jitter: live.jitter,
 		groups: newGroups(t, d.owner), gate: live.gate, slots: live.slots, own: live.own, global: live.global,
-		strays: make(map[position]string), rate: live.rate,
+		strays: make(map[position]ticket), rate: live.rate,
 		key: t.Name + replayKey, live: live, journal: live.journal, latest: live.latest,
 		gentle: rate.NewLimiter(rate.Limit(c.ReplayRate), 1),
 	}

@@ -238,6 +238,7 @@ func TestWhatALostConsumerMissedIsMissing(t *testing.T) {
 	t.Parallel()
 	in := startReceiver(t, nil)
 	e := startEngine(t)
+	e.shared = true
 	r := e.dispatch([]Endpoint{{Name: "a", URL: in.URL}})
 	e.append("done", 1)
 	eventually(t, "the first", func() bool { return in.count("evt_done1") == 1 && r.endpoint("a").Pending == 0 })

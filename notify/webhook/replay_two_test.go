@@ -24,7 +24,7 @@ func (e *engine) beside(endpoints []Endpoint, options ...option) *running {
 
 func startShared(t *testing.T) *engine {
 	t.Helper()
-	e := &engine{tb: t, dir: t.TempDir(), port: -1}
+	e := &engine{tb: t, dir: t.TempDir(), port: -1, shared: true}
 	e.start()
 	t.Cleanup(e.stop)
 	must(t, e.createLog(t.Context()))

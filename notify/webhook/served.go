@@ -38,7 +38,7 @@ type span struct {
 	Since  time.Time   `json:"since,omitzero"` // bounds of when the event was stored
 	Until  time.Time   `json:"until,omitzero"`
 	Wants  []condition `json:"wants"` // all of them
-	// Consumer is when the consumer was made, Floor what it had let go of when this was written: of a span that goes on.
+	// Consumer is when the consumer or cursor was made, Floor what it had let go of when this was written: of a span that goes on.
 	Consumer time.Time `json:"consumer,omitzero"`
 	Floor    uint64    `json:"floor,omitempty"`
 }
@@ -97,51 +97,51 @@ func isWrongLast(err error) bool {
 }
 
 // noteServed writes down what an endpoint is given from now on.
-func (f *feed) noteServed(ctx context.Context, info *jetstream.ConsumerInfo) error {
+func (f *feed) noteServed(ctx context.Context, at standing) error {
 	want := f.lane.target.condition()
 	return f.lane.records.changeServed(ctx, f.lane.target.Name, func(v *served) bool {
-		return !f.lane.isRetired() && v.goOn(f.stream, want, info)
+		return !f.lane.isRetired() && v.goOn(f.stream, want, at)
 	})
 }
 
 // goOn brings the span that goes on in line with the consumer and the settings. It reports whether anything is new.
-func (v *served) goOn(stream string, want condition, info *jetstream.ConsumerInfo) bool {
-	i := slices.IndexFunc(v.Spans, func(s span) bool { return s.Stream == stream && s.To == 0 })
-	next := span{Stream: stream, Wants: []condition{want}, Consumer: info.Created, Floor: info.AckFloor.Stream}
+func (v *served) goOn(stream string, want condition, at standing) bool {
+	i := v.goingOn(stream)
+	next := span{Stream: stream, Wants: []condition{want}, Consumer: at.made, Floor: at.floor}
 	if i >= 0 {
 		open := &v.Spans[i]
-		same := open.Consumer.Equal(info.Created)
+		same := open.Consumer.Equal(at.made)
 		if same && open.Wants[0].equal(want) {
-			moved := open.Floor != info.AckFloor.Stream
-			open.Floor = info.AckFloor.Stream
+			moved := open.Floor != at.floor
+			open.Floor = at.floor
 			return moved
 		}
 		if open.To = open.Floor; same { // other settings: they hold for what has not been handed out
-			open.To = info.Delivered.Stream
+			open.To = at.given
 		}
 		if open.To == 0 || open.To < open.From {
 			v.Spans = slices.Delete(v.Spans, i, i+1)
 		}
-		next.From = info.Delivered.Stream + 1
+		next.From = at.given + 1
 		if !same {
-			next.begin(info)
+			next.begin(at)
 		}
 	} else {
-		next.begin(info)
+		next.begin(at)
 	}
 	v.add(next)
 	return true
 }
 
+// goingOn is the index of the span of a stream that goes on, -1 for none.
+func (v *served) goingOn(stream string) int {
+	return slices.IndexFunc(v.Spans, func(s span) bool { return s.Stream == stream && s.To == 0 })
+}
+
 // begin says where a consumer began that nothing is known of.
-func (s *span) begin(info *jetstream.ConsumerInfo) {
-	switch {
-	case info.Config.DeliverPolicy == jetstream.DeliverByStartSequencePolicy:
-		s.From = info.Config.OptStartSeq
-	case info.Delivered.Consumer == 0:
-		s.From = info.Delivered.Stream + 1
-	default:
-		s.Since = info.Created
+func (s *span) begin(at standing) {
+	if s.From = at.began; s.From == 0 {
+		s.Since = at.made
 	}
 }
 
@@ -232,23 +232,13 @@ func (p proof) given(e loggedEvent) bool {
 // tendServed writes the positions down now and then.
 func (d *Dispatcher) tendServed(ctx context.Context) {
 	for _, f := range d.roster().feeds {
-		info, err := f.info(ctx)
+		at, err := f.standing(ctx)
 		if err == nil {
-			err = f.noteServed(ctx, info)
+			err = f.noteServed(ctx, at)
 		}
 		if err != nil && ctx.Err() == nil {
 			f.lane.trouble(err)
 			return
 		}
 	}
-}
-
-func (f *feed) info(ctx context.Context) (*jetstream.ConsumerInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
-	defer cancel()
-	consumer, err := f.js.Consumer(ctx, f.stream, f.consumer)
-	if err != nil {
-		return nil, err
-	}
-	return consumer.CachedInfo(), nil
 }

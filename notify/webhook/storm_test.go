@@ -16,14 +16,11 @@ import (
 func TestThroughAStormNothingIsLostOrGivenUp(t *testing.T) {
 	t.Parallel()
 	for _, seed := range []uint64{1, 2, 3} {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			storm(t, rand.New(rand.NewPCG(seed, seed)))
-		})
+		keepers(t, func(t *testing.T, e *engine) { storm(t, e, rand.New(rand.NewPCG(seed, seed))) })
 	}
 }
 
-func storm(t *testing.T, random *rand.Rand) {
+func storm(t *testing.T, e *engine, random *rand.Rand) {
 	t.Helper()
 	const rounds, events = 12, 10
 	var weather atomic.Int64
@@ -41,7 +38,6 @@ func storm(t *testing.T, random *rand.Rand) {
 			w.WriteHeader(http.StatusOK)
 		}, // and no body
 	}
-	e := startEngine(t)
 	in := startReceiver(t, func(w http.ResponseWriter, r *http.Request) { foul[weather.Load()](w, r) })
 	often := schedule(t, "0"+strings.Repeat(",100ms", 49)) // a step of minutes would be waited for where no breaker opened
 	endpoints := []Endpoint{
@@ -72,9 +68,7 @@ func storm(t *testing.T, random *rand.Rand) {
 	must(t, d.Enable(t.Context(), "a"))
 	eventually(t, "nothing is left", func() bool {
 		for _, name := range []string{"a", "b"} {
-			c, err := e.js.Consumer(t.Context(), e.names.Stream(), e.names.Consumer(name))
-			must(t, err)
-			if info := c.CachedInfo(); info.NumPending > 0 || info.NumAckPending > 0 {
+			if e.unanswered(name) > 0 {
 				return false
 			}
 		}

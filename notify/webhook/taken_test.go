@@ -3,8 +3,6 @@ package webhook
 import (
 	"net/http"
 	"testing"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // While the letter of a replay cannot be removed, the replay is not over; the receiver, which has it, is not asked again.
@@ -45,18 +43,18 @@ func TestAReplayIsOverWhenItsLetterIsGone(t *testing.T) {
 // and is over.
 func TestWhatWasBuriedStaysBuried(t *testing.T) {
 	t.Parallel()
+	keepers(t, buriedTwice)
+}
+
+func buriedTwice(t *testing.T, e *engine) {
+	t.Helper()
 	in := startReceiver(t, status(http.StatusUnsupportedMediaType))
-	e := startEngine(t)
 	endpoints := []Endpoint{{Name: "a", URL: in.URL}}
 	first := e.dispatch(endpoints)
 	id := e.append("done", 1)
 	eventually(t, "the letter", func() bool { return len(first.letters(DeadQuery{})) == 1 })
 	first.stop()
-	must(t, e.js.DeleteConsumer(t.Context(), e.names.Stream(), e.names.Consumer("a")))
-	config := consumerConfig(e.names.Consumer("a"), videoFilters(e.names, []string{"video.done", "video.failed"}, nil))
-	config.DeliverPolicy = jetstream.DeliverAllPolicy
-	_, err := e.js.CreateConsumer(t.Context(), e.names.Stream(), config)
-	must(t, err)
+	e.rewind("a")
 	in.answers(nil)
 	second := e.dispatch(endpoints)
 	next := e.append("done", 2)

@@ -27,7 +27,7 @@ func (d *Dispatcher) newUnit(t *target, m *laneMetrics) *unit {
 		log:    c.Logger.With(zap.String("endpoint", t.Name)), now: c.Now, jitter: c.Jitter,
 		groups: newGroups(t, d.owner), gate: newGate(t.InFlight, c.timing),
 		slots: make(chan struct{}, t.InFlight), own: make(chan struct{}, 1), global: d.global,
-		strays: make(map[position]string), rate: t.limiter(),
+		strays: make(map[position]ticket), rate: t.limiter(),
 		key: t.Name, journal: d.journal, latest: &latest{},
 	}
 	if t.Order == OrderVideo {
@@ -37,7 +37,9 @@ func (d *Dispatcher) newUnit(t *target, m *laneMetrics) *unit {
 	l.hold(health{})
 	for stream, filters := range d.wanted(t) {
 		if len(filters) > 0 {
-			l.feeds = append(l.feeds, newFeed(l, c.JetStream, stream, c.Names.Consumer(t.Name), filters))
+			f := newFeed(l, c.JetStream, stream, c.Names.Consumer(t.Name), filters)
+			f.alone = d.positions != nil
+			l.feeds = append(l.feeds, f)
 		}
 	}
 	return &unit{lane: l, queue: d.newQueue(l), prepared: make(chan struct{})}

@@ -9,8 +9,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/time/rate"
-
-	"vidbell/notify"
 )
 
 // Explanation answers why something has not arrived, or when it did.
@@ -118,8 +116,9 @@ type inquiry struct {
 	event  loggedEvent
 	record record // of the delivery that is under way
 	now    time.Time
-	info   *jetstream.ConsumerInfo // nil when the endpoint wants nothing of the event's stream
+	at     *standing // nil when the endpoint wants nothing of the event's stream
 	given  bool
+	over   bool // for certain
 	// earlier is what a delivery waits for with an order, earlierID its event.
 	earlier   uint64
 	earlierID string
@@ -226,7 +225,11 @@ func (d *Dispatcher) askPosition(ctx context.Context, q *inquiry) error {
 	q.given = v.proof(q.lane.names).given(q.event)
 	for _, f := range q.lane.feeds {
 		if f.stream == q.event.stream {
-			q.info, err = f.info(ctx)
+			at, err := f.standing(ctx)
+			q.at = &at
+			if c := f.place.Load(); c != nil {
+				q.over = c.isOver(q.event.seq)
+			}
 			return err
 		}
 	}
@@ -236,7 +239,7 @@ func (d *Dispatcher) askPosition(ctx context.Context, q *inquiry) error {
 // conclude takes the first that applies: what is known for certain before what follows.
 func (q *inquiry) conclude() {
 	f := &q.fate
-	pending := q.given && q.info != nil && q.event.seq > q.info.AckFloor.Stream
+	pending := q.given && q.at != nil && q.event.seq > q.at.floor && !q.over
 	switch {
 	case f.Replay && f.Dead == nil:
 		f.Fate = FateWaiting
@@ -273,7 +276,7 @@ func (q *inquiry) askWhatFor(ctx context.Context) error {
 		f.WaitingFor, f.WaitingUntil = WaitingSchedule, q.now.Add(rest)
 	case f.Replay:
 		return q.askQueue(ctx)
-	case q.event.seq > q.info.Delivered.Stream:
+	case q.event.seq > q.at.given:
 		f.WaitingFor = WaitingTurn
 		return q.countAhead(ctx)
 	case q.isBehind():
@@ -368,19 +371,10 @@ func (q *inquiry) askQueue(ctx context.Context) error {
 	return err
 }
 
-// countAhead counts what the engine hands out before the event: all that is not handed out yet, less what comes from it on.
+// countAhead counts what is handed out before the event: all that is not handed out yet, less what comes from it on.
 func (q *inquiry) countAhead(ctx context.Context) error {
-	config := q.info.Config
-	reader, err := q.lane.js.CreateConsumer(ctx, q.event.stream, jetstream.ConsumerConfig{
-		AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: q.event.seq,
-		FilterSubject: config.FilterSubject, FilterSubjects: config.FilterSubjects, MemoryStorage: true, Replicas: 1, InactiveThreshold: notify.ReaderQuiet,
-	})
-	if err != nil {
-		return fmt.Errorf("count what is before it: %w", err)
-	}
-	from := reader.CachedInfo()
-	all := q.info.NumPending + uint64(max(0, q.info.NumAckPending))
-	q.fate.Ahead = all - min(all, from.NumPending)
-	_ = q.lane.js.DeleteConsumer(ctx, q.event.stream, from.Name) // else it ages out
-	return nil
+	from, err := countFrom(ctx, q.lane.js, q.event.stream, q.event.seq, q.at.filters)
+	all := q.at.pending()
+	q.fate.Ahead = all - min(all, from)
+	return err
 }
