@@ -70,6 +70,7 @@ func (o *overview) engine() web.Engine {
 func streams(ctx context.Context, js jetstream.JetStream, names notify.Names) (list []web.Stream, err error) {
 	for _, name := range []string{
 		names.Stream(), names.OpsStream(), names.DeliveriesStream(), names.DeadStream(), names.RetryStream(), names.ReplayStream(), names.HealthStream(),
+		names.PositionsStream(),
 	} {
 		stream, err := js.Stream(ctx, name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {

@@ -298,6 +298,7 @@ func (s *service) setUpDeliveries(ctx context.Context) error {
 	var err error
 	s.dispatcher, err = webhook.New(webhook.Config{
 		JetStream: s.engine.JetStream, Names: s.cfg.Names, Endpoints: list, Replicas: s.cfg.NATS.Replicas,
+		Exclusive:     s.engine.Embedded(), // nobody else can open the data directory, and listeners may not touch what is ours
 		AllowNetworks: s.cfg.Webhook.AllowNetworks, Grace: drainGrace, Version: BuildInfo().Version,
 		Logger: s.log.Named("webhook"), Registerer: s.registry, Tracer: s.tracing.Tracer("notify/webhook"),
 	})

@@ -7,7 +7,7 @@ import (
 )
 
 // The folder of a service that was stopped can be served by a plain NATS server, which is how it is moved to a NATS of one's own:
-// the log is there, and the position of the endpoint.
+// the log is there, and the service goes on where it stopped. So it does when it is moved back.
 func TestAPlainServerCanServeTheFolder(t *testing.T) {
 	t.Parallel()
 	from, to, dir := newPlatform(t, newWords(seeded(t)), 20, 3), newReceiver(t), t.TempDir()
@@ -25,13 +25,18 @@ func TestAPlainServerCanServeTheFolder(t *testing.T) {
 	if events := readLog(t, js); len(events) != 3 {
 		t.Errorf("%d events in the log, want 3", len(events))
 	}
-	log, err := js.Stream(t.Context(), logStream)
-	must(t, err)
-	consumers := 0
-	for range log.ListConsumers(t.Context()).Info() {
-		consumers++
+	event := func(p *process, what string) {
+		t.Helper()
+		p.mustHaveBaseline()
+		from.upload(done, 0)
+		p.eventually(what, func() bool { return to.missing(from.truth()) == 0 })
+		p.stop()
+		if n := len(to.all()); n != len(to.taken()) {
+			t.Errorf("%s: %d requests for %d events", what, n, len(to.taken()))
+		}
 	}
-	if consumers != 1 {
-		t.Errorf("%d consumers, want the endpoint's", consumers)
-	}
+	outside := deliverTo(from.settings(), to).with("NATS_URL", b.server.ClientURL(), "HTTP_LISTEN", freeAddress(t), "DATA_DIR", t.TempDir())
+	event(start(t, outside), "another server")
+	b.stop()
+	event(start(t, p.settings), "moved back")
 }
