@@ -217,6 +217,9 @@ func (d *Dispatcher) Prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if d.positions != nil {
+		d.positions.settle()
+	}
 	d.prepared = true
 	return nil
 }

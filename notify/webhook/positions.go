@@ -19,8 +19,10 @@ import (
 )
 
 const (
-	// positionEvery is how soon after a change positions are written down, those of all endpoints together.
-	positionEvery = 50 * time.Millisecond
+	// positionShare is the part of the time that is spent on writing positions at most: what a kill repeats is what was over since the
+	// last write, and one with a hundred endpoints takes some two milliseconds. positionMost bounds the pause on a slow disk.
+	positionShare = 5
+	positionMost  = 50 * time.Millisecond
 	// sheetSize is how many cursors stand in one message, so that it stays far below the largest that the engine takes.
 	sheetSize = 128
 	// headerPage numbers the pages of a cursor.
@@ -298,6 +300,13 @@ func (e *positionEntry) readPage(ctx context.Context, stream jetstream.Stream, n
 	return page, 0, nil
 }
 
+// settle is called when all endpoints that there are have their cursors: whoever comes without one from now on is new.
+func (p *positions) settle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.whole = true
+}
+
 // find returns a cursor that is known; nil for none.
 func (p *positions) find(endpoint, stream string) *cursor {
 	p.mu.Lock()
@@ -360,12 +369,14 @@ func (p *positions) run(ctx context.Context, trouble func(error)) {
 		case <-ctx.Done():
 			return
 		}
-		wait := positionEvery
+		began := time.Now()
+		wait := time.Duration(0)
 		if err := p.flush(ctx); err != nil && ctx.Err() == nil {
 			trouble(err)
 			wait, backoff = backoff, min(2*backoff, backoffMost)
 		} else {
 			backoff = backoffFirst
+			wait = min((positionShare-1)*time.Since(began), positionMost)
 		}
 		select {
 		case <-time.After(wait):
