@@ -3,6 +3,8 @@ package webhook
 import (
 	"cmp"
 	"container/heap"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -17,6 +19,7 @@ import (
 type cursor struct {
 	endpoint, stream string
 	sheet            *sheet        // where it is written down
+	head             []byte        // what every writing begins with
 	due              chan struct{} // something may be due earlier than was known
 
 	mu       sync.Mutex
@@ -66,8 +69,10 @@ func (h *dueHeap) Pop() any {
 }
 
 func newCursor(endpoint, stream string, on *sheet) *cursor {
+	name, _ := json.Marshal(endpoint) // of strings it never fails
+	from, _ := json.Marshal(stream)
 	return &cursor{
-		endpoint: endpoint, stream: stream, sheet: on, due: make(chan struct{}, 1),
+		endpoint: endpoint, stream: stream, sheet: on, head: fmt.Appendf(nil, `{"endpoint":%s,"stream":%s`, name, from), due: make(chan struct{}, 1),
 		based: make(map[uint64]*unfinished), fresh: make(map[uint64]*unfinished),
 	}
 }
@@ -365,7 +370,7 @@ func (c *cursor) entry(now time.Time) (e positionEntry, page waits) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e = positionEntry{
-		Endpoint: c.endpoint, Stream: c.stream, Log: c.log, Made: c.made, Began: c.began, Next: c.next, Left: c.left, Page: c.page, At: now.UnixMilli(),
+		Endpoint: c.endpoint, Stream: c.stream, Log: nanoseconds(c.log), Made: nanoseconds(c.made), Began: c.began, Next: c.next, Left: c.left, Page: c.page, At: now.UnixMilli(),
 	}
 	if len(c.fresh)+len(c.gone) > maxFresh {
 		return e, c.all()
@@ -373,6 +378,20 @@ func (c *cursor) entry(now time.Time) (e positionEntry, page waits) {
 	e.Open = slices.SortedFunc(slices.Values(appendWaits(nil, c.fresh)), bySequence)
 	e.Gone, e.Floor = slices.Clone(c.gone), c.floor
 	return e, nil
+}
+
+func nanoseconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func moment(nanoseconds int64) time.Time {
+	if nanoseconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanoseconds).UTC()
 }
 
 // paged notes that a page was written, which has what was open at that time.
@@ -416,7 +435,7 @@ func floorOf(page waits) uint64 {
 func (c *cursor) restore(e positionEntry, page waits, suspects uint64, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.log, c.made, c.began, c.next, c.left, c.page = e.Log, e.Made, e.Began, e.Next, e.Left, e.Page
+	c.log, c.made, c.began, c.next, c.left, c.page = moment(e.Log), moment(e.Made), e.Began, e.Next, e.Left, e.Page
 	c.moved = e.Consumer
 	c.gone, c.floor, c.suspects = slices.Clone(e.Gone), floorOf(page), suspects
 	for _, w := range page {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,10 +20,12 @@ import (
 )
 
 const (
-	// positionShare is the part of the time that is spent on writing positions at most: what a kill repeats is what was over since the
-	// last write, and one with a hundred endpoints takes some two milliseconds. positionMost bounds the pause on a slow disk.
-	positionShare = 5
-	positionMost  = 50 * time.Millisecond
+	// Positions are written as often as a small part of the processors and of the disk allows, for what a kill repeats is what was
+	// over since the last write: after a pause of so many times what the text took, and what all of it took. With one endpoint
+	// that is some milliseconds. positionMost bounds the pause on a slow disk.
+	positionTextShare = 20
+	positionDiskShare = 2
+	positionMost      = 50 * time.Millisecond
 	// sheetSize is how many cursors stand in one message, so that it stays far below the largest that the engine takes.
 	sheetSize = 128
 	// headerPage numbers the pages of a cursor.
@@ -50,6 +53,7 @@ type positions struct {
 	replicas int
 
 	writing sync.Mutex
+	text    atomic.Int64 // nanoseconds that the last flush took to say what it wrote
 
 	mu      sync.Mutex
 	read    bool
@@ -66,6 +70,7 @@ type cursorKey struct{ endpoint, stream string }
 type sheet struct {
 	number int
 	dirty  chan<- struct{} // of all sheets
+	text   []byte          // of the last writing, to be written over
 
 	mu      sync.Mutex
 	touched bool
@@ -92,8 +97,8 @@ func (s *sheet) touch() {
 type positionEntry struct {
 	Endpoint string    `json:"endpoint"`
 	Stream   string    `json:"stream"`
-	Log      time.Time `json:"log"`
-	Made     time.Time `json:"made"`
+	Log      int64     `json:"log"`  // when the stream was made, in Unix nanoseconds
+	Made     int64     `json:"made"` // when the cursor was
 	Began    uint64    `json:"began,omitempty"`
 	Next     uint64    `json:"next"`
 	Open     waits     `json:"open,omitempty"`
@@ -118,8 +123,9 @@ type (
 	sequences []uint64
 )
 
-func (w waits) pack() []byte {
-	packed := make([]byte, 0, 8*len(w))
+func (w waits) pack() []byte { return w.appendTo(make([]byte, 0, 8*len(w))) }
+
+func (w waits) appendTo(packed []byte) []byte {
 	seq, ms := uint64(0), int64(0)
 	for _, v := range w {
 		due := int64(0)
@@ -157,6 +163,42 @@ func unpackWaits(packed []byte) (list waits, err error) {
 	return list, nil
 }
 
+// appendTo is json.Marshal for what is written a hundred times a second. head names the endpoint and the stream.
+func (e positionEntry) appendTo(text, head []byte) []byte {
+	number := func(name string, n int64) {
+		if n != 0 {
+			text = append(text, name...)
+			text = strconv.AppendInt(text, n, 10)
+		}
+	}
+	list := func(name string, w waits) {
+		if len(w) > 0 {
+			var room [512]byte
+			text = append(text, name...)
+			text = base64.RawStdEncoding.AppendEncode(text, w.appendTo(room[:0]))
+			text = append(text, '"')
+		}
+	}
+	flag := func(name string, on bool) {
+		if on {
+			text = append(text, name...)
+		}
+	}
+	text = append(text, head...)
+	number(`,"log":`, e.Log)
+	number(`,"made":`, e.Made)
+	number(`,"at":`, e.At)
+	number(`,"began":`, int64(e.Began))
+	number(`,"next":`, int64(e.Next))
+	number(`,"page":`, int64(e.Page))
+	number(`,"floor":`, int64(e.Floor))
+	list(`,"open":"`, e.Open)
+	list(`,"gone":"`, e.Gone.waits())
+	flag(`,"left":true`, e.Left)
+	flag(`,"consumer":true`, e.Consumer)
+	return append(text, '}')
+}
+
 func (w waits) MarshalText() ([]byte, error) {
 	return base64.RawStdEncoding.AppendEncode(nil, w.pack()), nil
 }
@@ -170,13 +212,15 @@ func (w *waits) UnmarshalText(text []byte) error {
 	return err
 }
 
-func (s sequences) MarshalText() ([]byte, error) {
+func (s sequences) waits() waits {
 	list := make(waits, len(s))
 	for i, seq := range slices.Sorted(slices.Values(s)) {
 		list[i].seq = seq
 	}
-	return list.MarshalText()
+	return list
 }
+
+func (s sequences) MarshalText() ([]byte, error) { return s.waits().MarshalText() }
 
 func (s *sequences) UnmarshalText(text []byte) error {
 	var list waits
@@ -376,7 +420,7 @@ func (p *positions) run(ctx context.Context, trouble func(error)) {
 			wait, backoff = backoff, min(2*backoff, backoffMost)
 		} else {
 			backoff = backoffFirst
-			wait = min((positionShare-1)*time.Since(began), positionMost)
+			wait = min(max(positionTextShare*time.Duration(p.text.Load()), positionDiskShare*time.Since(began)), positionMost)
 		}
 		select {
 		case <-time.After(wait):
@@ -396,6 +440,7 @@ func (p *positions) flush(ctx context.Context) error {
 	sheets := p.sheets
 	p.mu.Unlock()
 	var problems []error
+	p.text.Store(0)
 	for _, s := range sheets {
 		err := p.write(ctx, s)
 		if isGone(err) {
@@ -435,19 +480,21 @@ func (p *positions) write(ctx context.Context, s *sheet) error {
 	if !some {
 		return nil
 	}
-	entries := make([]positionEntry, 0, len(cursors))
-	for _, c := range cursors {
+	began := time.Now()
+	text := append(s.text[:0], '[')
+	for i, c := range cursors {
 		e, err := p.entryOf(ctx, c)
 		if err != nil {
 			return err
 		}
-		entries = append(entries, e)
+		if i > 0 {
+			text = append(text, ',', '\n')
+		}
+		text = e.appendTo(text, c.head)
 	}
-	data, err := json.Marshal(entries)
-	if err == nil {
-		err = p.publish(ctx, &nats.Msg{Subject: p.names.PositionSheetSubject(strconv.Itoa(s.number)), Data: data})
-	}
-	if err != nil {
+	s.text = append(text, ']')
+	p.text.Add(int64(time.Since(began)))
+	if err := p.publish(ctx, &nats.Msg{Subject: p.names.PositionSheetSubject(strconv.Itoa(s.number)), Data: s.text}); err != nil {
 		return fmt.Errorf("write positions: %w", err)
 	}
 	return nil

@@ -3,9 +3,11 @@ package webhook
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -28,6 +30,27 @@ func FuzzPositions(f *testing.F) {
 			t.Fatalf("%v became %v: %v", list, again, err)
 		}
 	})
+}
+
+// What is written by hand reads as what the library writes.
+func TestASheetIsJSON(t *testing.T) {
+	t.Parallel()
+	for _, e := range []positionEntry{
+		{Endpoint: "a", Stream: "VIDEOS", Next: 1},
+		{
+			Endpoint: `odd "name" <é>`, Stream: "S", Log: 5, Made: 7, Began: 9, Next: 1 << 50, Page: 3, At: 1_800_000_000_000, Floor: 8, Left: true,
+			Consumer: true, Open: waits{{seq: 10}, {seq: 12, due: time.UnixMilli(1_800_000_000_001)}}, Gone: sequences{4, 2},
+		},
+	} {
+		var got, want positionEntry
+		must(t, json.Unmarshal(e.appendTo(nil, newCursor(e.Endpoint, e.Stream, nil).head), &got))
+		library, err := json.Marshal(e)
+		must(t, err)
+		must(t, json.Unmarshal(library, &want))
+		if !reflect.DeepEqual(got, want) || got.Next != e.Next {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
 }
 
 // A hundred thousand deliveries that wait fit into one message of the engine, which takes a mebibyte.
