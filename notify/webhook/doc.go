@@ -17,8 +17,9 @@
 //
 //	Config.Exclusive  a cursor: the first event that was never given, and those before it that are not over, with the times at
 //	                  which they are due. The engine gives the events out through a reader that it keeps in memory and
-//	                  that acknowledges nothing. The cursors of all endpoints are written down together, 50 ms after a
-//	                  change at most. This is how it is with an engine inside the process, which nobody else delivers from.
+//	                  that acknowledges nothing. The cursors of all endpoints are written down together, as often as a
+//	                  small part of processors and disk allows: some milliseconds after a change, a tenth of a
+//	                  second on a slow disk. This is how it is with an engine inside the process, which nobody else delivers from.
 //	otherwise         a durable pull consumer of the engine, which processes share: every event goes to one of them. The feed tells
 //	                  the engine every three seconds that it still works on what it holds. What the engine hears nothing
 //	                  of for ten seconds it hands out again.
@@ -139,8 +140,8 @@
 // # What happens when
 //
 //	the process is killed       what was under way is repeated: at once by the next start, or, with consumers, within ten seconds.
-//	                            So is what was over in the last moment, before it was written down: 50 ms with a cursor; a
-//	                            tenth of a second when a server that keeps consumers is killed as well
+//	                            So is what was over in the last moment, before it was written down: milliseconds with a cursor;
+//	                            a tenth of a second when a server that keeps consumers is killed as well
 //	the process is stopped      intake ends, requests under way have the grace period, everything else is handed back
 //	the engine is away          attempts under way end; nothing new starts; it is asked again after 0.1 s to 5 s, for ever
 //	a record cannot be written  the attempt goes uncounted: more attempts than the schedule says, never fewer

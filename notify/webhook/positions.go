@@ -25,7 +25,7 @@ const (
 	// that is some milliseconds. positionMost bounds the pause on a slow disk.
 	positionTextShare = 20
 	positionDiskShare = 2
-	positionMost      = 50 * time.Millisecond
+	positionMost      = 100 * time.Millisecond
 	// sheetSize is how many cursors stand in one message, so that it stays far below the largest that the engine takes.
 	sheetSize = 128
 	// headerPage numbers the pages of a cursor.
@@ -413,8 +413,8 @@ func (p *positions) run(ctx context.Context, trouble func(error)) {
 		case <-ctx.Done():
 			return
 		}
+		var wait time.Duration
 		began := time.Now()
-		wait := time.Duration(0)
 		if err := p.flush(ctx); err != nil && ctx.Err() == nil {
 			trouble(err)
 			wait, backoff = backoff, min(2*backoff, backoffMost)
@@ -481,7 +481,8 @@ func (p *positions) write(ctx context.Context, s *sheet) error {
 		return nil
 	}
 	began := time.Now()
-	text := append(s.text[:0], '[')
+	text := s.text[:0]
+	text = append(text, '[')
 	for i, c := range cursors {
 		e, err := p.entryOf(ctx, c)
 		if err != nil {
@@ -492,7 +493,8 @@ func (p *positions) write(ctx context.Context, s *sheet) error {
 		}
 		text = e.appendTo(text, c.head)
 	}
-	s.text = append(text, ']')
+	text = append(text, ']')
+	s.text = text
 	p.text.Add(int64(time.Since(began)))
 	if err := p.publish(ctx, &nats.Msg{Subject: p.names.PositionSheetSubject(strconv.Itoa(s.number)), Data: s.text}); err != nil {
 		return fmt.Errorf("write positions: %w", err)
