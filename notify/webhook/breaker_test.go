@@ -346,8 +346,90 @@ func TestProcessesThatShareAnEndpointTellOfItOnce(t *testing.T) {
 	}
 	s, err := e.js.Stream(t.Context(), e.names.OpsStream())
 	must(t, err)
-	if n := s.CachedInfo().State.Msgs; n != 2 {
-		t.Errorf("%d events, want endpoint.degraded and endpoint.recovered", n)
+	var told []string
+	for seq := range s.CachedInfo().State.LastSeq {
+		msg, err := s.GetMsg(t.Context(), seq+1)
+		must(t, err)
+		told = append(told, string(msg.Data))
+	}
+	if len(told) != 2 {
+		t.Errorf("told %s, want endpoint.degraded and endpoint.recovered", strings.Join(told, "\n"))
+	}
+}
+
+// What one process writes of an endpoint when another has just written something else: nobody tells twice, and an operator's word
+// stands.
+func TestProcessesThatShareAnEndpointHeedWhatTheOtherHasWritten(t *testing.T) {
+	fail := func(l *lane) {
+		for range breakerAfter {
+			l.noteFailure(decision{outcome: outcome{class: ClassStatus, status: 502}, record: record{LastAt: time.Now()}})
+		}
+	}
+	mend := func(l *lane) { l.noteSuccess(time.Now()) }
+	write := func(l *lane) { l.pause(time.Now().Add(time.Minute), 429, time.Now()) } // whatever it is about
+	for name, c := range map[string]struct {
+		events int
+		state  State
+		play   func(t *testing.T, one, two *lane)
+	}{
+		"told by the other, found out later": {1, StateDegraded, func(t *testing.T, one, two *lane) {
+			t.Helper()
+			fail(one)
+			must(t, two.tend(t.Context()))
+			fail(two)
+		}},
+		"both at once": {2, StateActive, func(_ *testing.T, one, two *lane) {
+			fail(one)
+			fail(two)
+			mend(one)
+			mend(two)
+		}},
+		"written late, when the other has recovered": {2, StateActive, func(_ *testing.T, one, two *lane) {
+			fail(one)
+			fail(two)
+			mend(one)
+			write(two)
+			mend(two)
+		}},
+		"failing again after both recovered": {3, StateDegraded, func(t *testing.T, one, two *lane) {
+			t.Helper()
+			fail(one)
+			fail(two)
+			mend(one)
+			mend(two)
+			must(t, one.tend(t.Context()))
+			fail(one)
+		}},
+		"disabled meanwhile": {1, StateDisabled, func(_ *testing.T, one, two *lane) {
+			one.disable(CauseOperator, "maintenance", 0, time.Now())
+			write(two)
+			fail(two)
+		}},
+		"disabled while failing": {2, StateDisabled, func(_ *testing.T, one, two *lane) {
+			fail(two)
+			one.disable(CauseOperator, "maintenance", 0, time.Now())
+			mend(two)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := startEngine(t)
+			e.shared = true
+			endpoints := []Endpoint{{Name: "a", URL: "http://127.0.0.1:1"}}
+			one, two := e.prepare(endpoints).roster().lanes[0], e.prepare(endpoints).roster().lanes[0]
+			c.play(t, one, two)
+			ops, err := e.js.Stream(t.Context(), e.names.OpsStream())
+			must(t, err)
+			if n := ops.CachedInfo().State.Msgs; n != uint64(c.events) {
+				t.Errorf("%d events were told, want %d", n, c.events)
+			}
+			must(t, one.tend(t.Context()))
+			must(t, two.tend(t.Context()))
+			h, err := one.records.loadHealth(t.Context(), "a")
+			must(t, err)
+			if h.State != c.state || c.state == StateDisabled && (one.gate.name(time.Now()) != c.state || two.gate.name(time.Now()) != c.state) {
+				t.Errorf("written %s, the gates are %s and %s", h.State, one.gate.name(time.Now()), two.gate.name(time.Now()))
+			}
+		})
 	}
 }
 

@@ -134,9 +134,13 @@ func (l *lane) degrade(next decision, now time.Time) {
 	}
 	l.callBack()
 	failing := l.gate.failingSince()
-	l.enter(health{
-		State: StateDegraded, Cause: CauseFailing, Detail: next.detail, Status: next.status, Since: now, FailingSince: failing,
-	}, notify.TypeEndpointDegraded, failing)
+	h := health{State: StateDegraded, Cause: CauseFailing, Detail: next.detail, Status: next.status, Since: now, FailingSince: failing}
+	if was := l.health; was.State == StateDegraded && was.Alarmed { // another process found it out before, and has told
+		h.Alarmed, h.Since = true, was.Since
+		l.become(h)
+	} else {
+		l.enter(h, notify.TypeEndpointDegraded, failing)
+	}
 	l.log.Warn("webhook endpoint degraded, its events are kept and it is probed",
 		zap.String("class", string(next.class)), zap.Int("status", next.status), zap.String("detail", next.detail))
 }
@@ -320,28 +324,35 @@ func (l *lane) flushHealth(ctx context.Context) error {
 }
 
 // writeHealth writes the health down. If another process has come to the same conclusion before, it has told the world as
-// well, and this one holds its tongue.
+// well, and this one holds its tongue. Each time that it is outrun it looks again: the other may have come to it just now.
 func (l *lane) writeHealth(ctx context.Context) error {
 	l.health.URLHash = l.target.urlHash
-	err := l.records.saveHealth(ctx, l.target.Name, &l.health)
-	if !errors.Is(err, errOutrun) {
-		return err
+	for {
+		err := l.records.saveHealth(ctx, l.target.Name, &l.health)
+		if !errors.Is(err, errOutrun) {
+			return err
+		}
+		other, err := l.records.loadHealth(ctx, l.target.Name)
+		if err != nil {
+			return err
+		}
+		next := l.health
+		next.seq = other.seq
+		switch {
+		case other.URLHash != next.URLHash:
+		case other.State == StateDisabled && next.State != StateDisabled: // an operator's word, or the receiver's own
+			l.gate.disable()
+			next = other
+		case other.State == next.State && other.Alarmed == next.Alarmed:
+			next.Untold = other.Untold
+		case other.State == StateActive && next.State == StateDegraded && other.Since.After(next.Since):
+			next.Alarmed = false // the other has told that it recovered: this one may find that out in silence
+		}
+		if next.Until.Before(other.Until) {
+			next.Until, next.Asked = other.Until, other.Asked
+		}
+		l.hold(next)
 	}
-	other, err := l.records.loadHealth(ctx, l.target.Name)
-	if err != nil {
-		return err
-	}
-	next := l.health
-	next.seq = other.seq
-	if other.State == next.State && other.Alarmed == next.Alarmed && other.URLHash == next.URLHash {
-		next.Untold = other.Untold
-	}
-	if next.Until.Before(other.Until) {
-		next.Until, next.Asked = other.Until, other.Asked
-	}
-	err = l.overwrite(ctx, &next)
-	l.hold(next)
-	return err
 }
 
 // overwrite writes health over whatever another process has written.
