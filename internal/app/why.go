@@ -34,8 +34,11 @@ func Why(ctx context.Context, out io.Writer, endpoint, about string, asJSON bool
 func printWhy(out io.Writer, e web.Explanation, now time.Time) error {
 	p := newPrinter(out)
 	for i, event := range slices.Backward(e.Events) {
-		p.line("%s %s %s, stored %s", p.paint(bold, safe(event.Type)), safe(about(event.VideoNo, event.Source)), safe(event.EventID),
-			clockOf(event.StoredAt, now))
+		stored := "no longer in the log"
+		if event.StoredAt != nil {
+			stored = "stored " + clockOf(event.StoredAt, now)
+		}
+		p.line("%s %s %s, %s", p.paint(bold, safe(event.Type)), safe(about(event.VideoNo, event.Source)), safe(event.EventID), stored)
 		p.line("%s", safe(event.Answer))
 		if err := printDeliveries(out, event.Attempts, now); err != nil {
 			return err

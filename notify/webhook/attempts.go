@@ -98,7 +98,7 @@ func (d *Dispatcher) Attempts(ctx context.Context, q AttemptQuery) (list []Attem
 	if !d.isPrepared() {
 		return nil, 0, errNotPrepared
 	}
-	list, next, err = d.readAttempts(ctx, q, lookBytes)
+	list, next, err = d.readAttempts(ctx, q)
 	if err == nil && len(list) == 0 && q.Endpoint != "" && next == 0 {
 		_, err = d.asked(q.Endpoint)
 	}
@@ -157,7 +157,7 @@ func checkSpan(since, until time.Time) error {
 }
 
 // readAttempts reads the delivery log backwards until it has enough, or has read so many bytes.
-func (d *Dispatcher) readAttempts(ctx context.Context, q AttemptQuery, most int) (list []Attempt, next uint64, err error) {
+func (d *Dispatcher) readAttempts(ctx context.Context, q AttemptQuery) (list []Attempt, next uint64, err error) {
 	flush, cancel := context.WithTimeout(ctx, flushWait)
 	_ = d.journal.flush(flush) // what cannot be written now is shown later
 	cancel()
@@ -181,7 +181,7 @@ func (d *Dispatcher) readAttempts(ctx context.Context, q AttemptQuery, most int)
 			next = list[len(list)-1].Seq
 			return false
 		}
-		return log.bytes < most
+		return log.bytes < lookBytes
 	})
 	if end || err != nil {
 		next = 0

@@ -383,7 +383,7 @@ func (p *replay) readDelivered(ctx context.Context, since time.Time) error {
 	p.delivered = make(map[string]bool)
 	q := AttemptQuery{Endpoint: p.lane.target.Name, Since: since.Add(-clockSlack), Limit: maxListed}
 	for {
-		list, next, err := p.d.readAttempts(ctx, q, lookBytes)
+		list, next, err := p.d.readAttempts(ctx, q)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -22,10 +23,11 @@ type Explanation struct {
 
 // EventFate is how one event fares with one endpoint.
 type EventFate struct {
-	EventID  string
-	Type     string
-	Source   string
-	VideoNo  string
+	EventID string
+	Type    string
+	Source  string
+	VideoNo string
+	// StoredAt is when the log took it; zero for an event that has left the log, of which only the delivery log knows.
 	StoredAt time.Time
 	// Wanted says whether the endpoint's types, sources and expression ask for the event. Unwanted names the one that does
 	// not: types, sources or filter.
@@ -87,13 +89,20 @@ func (d *Dispatcher) Why(ctx context.Context, endpoint, eventIDOrVideoNo string)
 		return Explanation{}, errNotPrepared
 	}
 	events, err := d.lookUp(ctx, l, eventIDOrVideoNo, maxExplained)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNoEvent) {
 		return Explanation{}, err
 	}
+	unknown := err
 	if err := d.journal.flush(ctx); err != nil && ctx.Err() != nil {
 		return Explanation{}, err
 	}
 	result := Explanation{Endpoint: endpoint, Asked: eventIDOrVideoNo}
+	if unknown != nil {
+		if result.Events, err = d.remembered(ctx, endpoint, eventIDOrVideoNo); err == nil && len(result.Events) == 0 {
+			err = unknown
+		}
+		return result, err
+	}
 	for _, e := range slices.Backward(events) {
 		fate, err := d.fateOf(ctx, l, e)
 		if err != nil {
@@ -102,6 +111,49 @@ func (d *Dispatcher) Why(ctx context.Context, endpoint, eventIDOrVideoNo string)
 		result.Events = append(result.Events, fate)
 	}
 	return result, nil
+}
+
+// remembered is what the delivery log still knows of events that have left the log, the newest first.
+func (d *Dispatcher) remembered(ctx context.Context, endpoint, asked string) (fates []EventFate, err error) {
+	ask := AttemptQuery{Endpoint: endpoint, VideoNo: asked, Limit: maxListed}
+	if strings.HasPrefix(asked, eventPrefix) {
+		ask.EventID, ask.VideoNo = asked, ""
+	}
+	for {
+		list, next, err := d.readAttempts(ctx, ask)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range list {
+			i := slices.IndexFunc(fates, func(f EventFate) bool { return f.EventID == a.EventID })
+			if i < 0 && len(fates) < maxExplained {
+				i = len(fates)
+				fates = append(fates, EventFate{
+					EventID: a.EventID, Type: a.Type, Source: a.Source, VideoNo: a.VideoNo, Wanted: true, Fate: FateOver,
+				})
+			}
+			if i >= 0 {
+				fates[i].remember(a)
+			}
+		}
+		if ask.Before = next; next == 0 {
+			break
+		}
+	}
+	for i := range fates {
+		fates[i].Sentence = fates[i].memory(endpoint)
+	}
+	return fates, nil
+}
+
+func (f *EventFate) remember(a Attempt) {
+	f.AttemptsMade++
+	if len(f.Attempts) < explainedAttempts {
+		f.Attempts = append(f.Attempts, a)
+	}
+	if a.Result == ResultDelivered && f.DeliveredAt.IsZero() {
+		f.DeliveredAt, f.Fate = a.At.Add(a.Duration), FateDelivered
+	}
 }
 
 const (
@@ -157,7 +209,7 @@ func (d *Dispatcher) askAttempts(ctx context.Context, q *inquiry) error {
 		Endpoint: q.lane.target.Name, EventID: q.event.id, Since: q.event.stored.Add(-clockSlack), Limit: maxListed,
 	}
 	for {
-		list, next, err := d.readAttempts(ctx, ask, lookBytes)
+		list, next, err := d.readAttempts(ctx, ask)
 		if err != nil {
 			return err
 		}

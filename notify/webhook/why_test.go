@@ -81,6 +81,44 @@ func TestWhyItHasNotArrived(t *testing.T) {
 	}
 }
 
+// An event that has left the log is known from what the delivery log has of it, by its id and by its video.
+func TestWhyOfWhatHasLeftTheLog(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t)
+	in := startReceiver(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Webhook-Id") == "evt_done2" {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+	})
+	r := e.dispatch([]Endpoint{{Name: "a", URL: in.URL, Schedule: schedule(t, "0,1s,1h")}})
+	taken, refused := e.append("done", 1), e.append("done", 2)
+	eventually(t, "both", func() bool { return in.count(taken) == 1 && in.count(refused) == 1 })
+	log, err := e.js.Stream(t.Context(), e.names.Stream())
+	must(t, err)
+	must(t, log.Purge(t.Context()))
+	eventually(t, "nothing is left", func() bool { return e.unanswered("a") == 0 })
+	for asked, want := range map[string]struct{ id, fate, says string }{
+		taken:   {taken, FateDelivered, "a took it at "},
+		"VI1":   {taken, FateDelivered, "older than the log goes back"},
+		refused: {refused, FateOver, "has 1 attempt, the last with: 400 Bad Request, at "},
+		"VI2":   {refused, FateOver, "a is past it"},
+	} {
+		answer, err := r.Why(t.Context(), "a", asked)
+		must(t, err)
+		if len(answer.Events) != 1 {
+			t.Fatalf("%s: %+v", asked, answer)
+		}
+		f := answer.Events[0]
+		if f.EventID != want.id || f.Fate != want.fate || !strings.Contains(f.Sentence, want.says) || f.AttemptsMade != 1 || len(f.Attempts) != 1 ||
+			f.Type != "video.done" || !f.StoredAt.IsZero() {
+			t.Errorf("%s: %+v", asked, f)
+		}
+	}
+	if _, err := r.Why(t.Context(), "a", "VI3"); !errors.Is(err, ErrNoEvent) {
+		t.Errorf("of a video that nobody knows: %v", err)
+	}
+}
+
 func TestWhyItIsHeldUp(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})

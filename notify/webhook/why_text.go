@@ -25,6 +25,16 @@ func (q *inquiry) sentence() string {
 	}
 }
 
+// memory says what the delivery log knows of an event that has left the log.
+func (f *EventFate) memory(endpoint string) string {
+	const gone = " The event itself is older than the log goes back."
+	if f.Fate == FateDelivered {
+		return fmt.Sprintf("%s took it at %s.", endpoint, clock(f.DeliveredAt)) + gone
+	}
+	last := f.Attempts[0]
+	return fmt.Sprintf("%s is past it; the delivery log has %s%s, at %s.", endpoint, times(f.AttemptsMade), lastly(last.Detail), clock(last.At)) + gone
+}
+
 // unwantedBy names the setting that leaves the event out, and what it says.
 func (q *inquiry) unwantedBy() string {
 	f, t := q.fate, q.lane.target
