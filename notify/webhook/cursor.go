@@ -420,7 +420,7 @@ func (c *cursor) unpage() {
 	defer c.mu.Unlock()
 	maps.Copy(c.fresh, c.based)
 	clear(c.based)
-	c.gone, c.floor = nil, 0
+	c.gone, c.floor, c.page = nil, 0, 0
 }
 
 // floorOf is what is over for certain when all that a page has is open.

@@ -336,7 +336,7 @@ func (e *positionEntry) readPage(ctx context.Context, stream jetstream.Stream, n
 	switch {
 	case !readable || number < e.Page:
 		suspects = e.Next - 1
-		e.Next, e.Open, e.Gone, e.Page = e.Floor+1, nil, nil, max(number, e.Page)
+		e.Next, e.Open, e.Gone, e.Page = e.Floor+1, nil, nil, 0
 		return nil, suspects, nil
 	case number > e.Page:
 		e.Next, e.Open, e.Gone, e.Page, e.At = next, nil, nil, number, msg.Time.UnixMilli()
