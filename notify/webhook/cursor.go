@@ -286,6 +286,13 @@ func (c *cursor) handedOut(seq, epoch uint64) (handed uint64, open bool) {
 	return 0, false
 }
 
+// isOpen reports whether an event was given and is not over.
+func (c *cursor) isOpen(seq uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.find(seq) != nil
+}
+
 // isOver reports whether an event was given and is over.
 func (c *cursor) isOver(seq uint64) bool {
 	c.mu.Lock()

@@ -30,7 +30,8 @@ const (
 	parkMost  = 20 * time.Second
 	// settling is for how long after a kill something may come back that nobody knows of: parked, or under way.
 	settling = parkMost + ackWait + 5*time.Second
-	// overdue is how long after its time an event that was sent away is still waited for. Then another process has it, or
+	// overdue is how long after its time an event that was sent away is still waited for, unless a cursor knows that it is not over:
+	// that one is waited for however long others come first. Without a cursor another process has it, or
 	// somebody has deleted it.
 	overdue = 30 * time.Second
 	// maxSuspects bounds what is asked about a video's earlier events.
@@ -45,6 +46,7 @@ type line struct {
 	handed uint64           // and all behind this had never been handed out
 
 	mu        sync.Mutex
+	cursor    *cursor // that gives the events; nil where the engine does
 	videos    map[string][]turn
 	opened    time.Time       // when the engine was last asked for more: what was sent away comes back after that
 	inherited bool            // an earlier run left something unfinished
@@ -59,6 +61,13 @@ type turn struct {
 }
 
 func newLine() *line { return &line{videos: make(map[string][]turn)} }
+
+// by says who gives the events.
+func (l *line) by(c *cursor) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cursor = c
+}
 
 // open notes that the engine is asked for deliveries again, after a start, a pause or a failure.
 func (l *line) open(now time.Time) {
@@ -146,7 +155,7 @@ func (l *line) parks(video string, seq uint64, back ticket) {
 }
 
 func (l *line) waitsFor(t turn, now time.Time) bool {
-	return t.until.IsZero() || now.Before(t.until) || now.Before(l.opened.Add(overdue))
+	return t.until.IsZero() || now.Before(t.until) || now.Before(l.opened.Add(overdue)) || l.cursor != nil && l.cursor.isOpen(t.seq)
 }
 
 // away notes that an event was sent back to the engine for a time.
@@ -276,6 +285,7 @@ func (l *lane) restoreLine(ctx context.Context, inLog *feed, at standing) error 
 	if l.line == nil || inLog == nil {
 		return nil
 	}
+	l.line.by(inLog.place.Load())
 	if l.lineKnown {
 		l.wasClean() // which it is no more
 		return nil

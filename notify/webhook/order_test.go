@@ -348,3 +348,27 @@ func TestTheOrderSurvivesAKill(t *testing.T) {
 	}
 	close(release)
 }
+
+// What a cursor has not given up comes again, however long others come first. What is over is not waited for, and neither is what
+// has left the log.
+func TestALineWaitsForWhatItsCursorHasOpen(t *testing.T) {
+	t.Parallel()
+	c, l := newPositions(Config{}).add("a", "S"), newLine()
+	c.begin(time.Unix(0, 0), 1, 0)
+	l.by(c)
+	now := time.Now()
+	for seq := uint64(1); seq <= 2; seq++ {
+		c.give(seq)
+		l.join("v", seq)
+	}
+	c.later(1, c.epoch, time.Second)
+	l.away("v", 1, now.Add(time.Second+overdue))
+	passes := func(at time.Time) bool { return l.first("v", 2, at, ticket{}, func() {}) }
+	if passes(now.Add(24 * time.Hour)) {
+		t.Error("the second passed the first, which waits to be given again")
+	}
+	c.done(1, c.epoch)
+	if passes(now) || !passes(now.Add(24*time.Hour)) {
+		t.Error("what is over is waited for as long as what another process may have, and no longer")
+	}
+}

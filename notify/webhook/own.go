@@ -183,8 +183,7 @@ func (f *feed) handOut(hard context.Context, now time.Time) {
 	if r == nil {
 		return
 	}
-	// Never past what is due and not here yet: the order of a video rests on that.
-	for len(r.ahead) > 0 && f.own.loading == 0 && f.free() > 0 && f.cursor.opened() < maxAckPending {
+	for len(r.ahead) > 0 && f.free() > 0 && f.cursor.opened() < maxAckPending {
 		next := r.ahead[0]
 		r.ahead[0], r.ahead = arrival{}, r.ahead[1:]
 		f.takeNew(hard, next, now)

@@ -219,9 +219,23 @@ func TestWithoutItsPageACursorGoesBackToItsFloor(t *testing.T) {
 		if next := got.unread(); next <= 1 || next > 401 || len(got.open()) != 0 {
 			t.Errorf("%s: goes on at %d with %d open, 401 is the first that is open", name, next, len(got.open()))
 		}
-		if handed, _ := got.give(got.unread()); handed != 2 {
+		handed, epoch := got.give(got.unread())
+		if handed != 2 {
 			t.Errorf("%s: what may have been tried counts as given %d times", name, handed)
 		}
+		for got.unread() < 1001 {
+			seq := got.unread()
+			got.give(seq)
+			got.done(seq, epoch)
+		}
+		must(t, after.flush(t.Context()))
+		once := e.positions()
+		must(t, once.load(t.Context()))
+		if next := once.find("a", "S").unread(); next != 1001 {
+			t.Errorf("%s: one start later it goes back again, to %d", name, next)
+		}
+		must(t, p.remake(t.Context())) // for the next
+		must(t, p.flush(t.Context()))
 	}
 }
 
