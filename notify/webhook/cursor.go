@@ -146,20 +146,13 @@ func (c *cursor) follow(info *jetstream.StreamInfo) (changed bool) {
 	}
 	if c.next > state.LastSeq+1 { // its end was lost
 		c.next, changed = state.LastSeq+1, true
-		for seq := range maps.Clone(c.fresh) {
-			c.removeAfter(seq, state.LastSeq)
-		}
-		for seq := range maps.Clone(c.based) {
-			c.removeAfter(seq, state.LastSeq)
+		for _, w := range c.all() {
+			if w.seq > state.LastSeq {
+				c.remove(w.seq)
+			}
 		}
 	}
 	return changed
-}
-
-func (c *cursor) removeAfter(seq, last uint64) {
-	if seq > last {
-		c.remove(seq)
-	}
 }
 
 func (c *cursor) find(seq uint64) *unfinished {
@@ -311,8 +304,10 @@ func (c *cursor) unread() uint64 {
 func (c *cursor) opened() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.fresh) + len(c.based)
+	return c.size()
 }
+
+func (c *cursor) size() int { return len(c.fresh) + len(c.based) }
 
 // standing is where an endpoint stands in a stream.
 type standing struct {
@@ -337,7 +332,7 @@ func (c *cursor) standing() standing {
 	for seq := range c.based {
 		lowest = min(lowest, seq)
 	}
-	return standing{made: c.made, began: c.began, floor: lowest - 1, given: c.next - 1, open: len(c.fresh) + len(c.based)}
+	return standing{made: c.made, began: c.began, floor: lowest - 1, given: c.next - 1, open: c.size()}
 }
 
 // open lists what is not over, in the log's order, and when each is due.
@@ -347,8 +342,9 @@ func (c *cursor) open() waits {
 	return c.all()
 }
 
+// all is open for who holds the mutex.
 func (c *cursor) all() waits {
-	list := make(waits, 0, len(c.fresh)+len(c.based))
+	list := make(waits, 0, c.size())
 	list = appendWaits(list, c.fresh)
 	list = appendWaits(list, c.based)
 	slices.SortFunc(list, bySequence)

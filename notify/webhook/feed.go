@@ -44,7 +44,6 @@ type feed struct {
 	queue    bool                   // it brings replays
 	alone    bool                   // its position is a cursor
 	place    atomic.Pointer[cursor] // that one, once it is known
-	cursor   *cursor                // the same, for run
 	own      ownFeed                // with a cursor
 	limit    int                    // of held and asked for together
 	room     int                    // limit, or less while the gate is not all open
@@ -69,6 +68,9 @@ type feed struct {
 	backoff   time.Duration
 	retryAt   time.Time
 }
+
+// cursor is the feed's position where it has one of its own; nil before it is known.
+func (f *feed) cursor() *cursor { return f.place.Load() }
 
 func newFeed(l *lane, js jetstream.JetStream, stream, consumer string, filters []string) *feed {
 	// A few more than there are slots, so that the next delivery is here when a slot comes free.
@@ -141,16 +143,9 @@ func (f *feed) empty() bool {
 // steer brings the subscription in line with what is wanted, and asks for messages when there is room.
 func (f *feed) steer(ctx context.Context, wake *time.Timer) (changed <-chan struct{}) {
 	now := time.Now()
-	room, wait, changed := f.lane.gate.state(f.lane.now())
-	if rest := f.retryAt.Sub(now); room > 0 && rest > 0 {
-		room, wait = 0, rest
-	}
-	f.room = f.allowed(room)
-	if f.stopping = ctx.Err() != nil; f.stopping || room == 0 {
+	open, changed := f.admits(ctx, now, wake)
+	if !open {
 		f.close()
-		if wait > 0 {
-			wake.Reset(wait)
-		}
 		return changed
 	}
 	if f.broken {
@@ -162,6 +157,21 @@ func (f *feed) steer(ctx context.Context, wake *time.Timer) (changed <-chan stru
 	}
 	f.ask(now)
 	return changed
+}
+
+// admits reports whether anything may be handed to the lane now, and sets how much. If nothing may, and it is known until when, the
+// feed is woken then; changed tells of what is not known.
+func (f *feed) admits(ctx context.Context, now time.Time, wake *time.Timer) (open bool, changed <-chan struct{}) {
+	room, wait, changed := f.lane.gate.state(f.lane.now())
+	if rest := f.retryAt.Sub(now); room > 0 && rest > 0 {
+		room, wait = 0, rest
+	}
+	f.room, f.stopping = f.allowed(room), ctx.Err() != nil
+	open = room > 0 && !f.stopping
+	if !open && wait > 0 {
+		wake.Reset(wait)
+	}
+	return open, changed
 }
 
 // allowed is how many deliveries to hold: a few more than may be under way, unless the gate counts them one by one.
@@ -184,6 +194,11 @@ func (f *feed) reset() {
 func (f *feed) fail(err error) {
 	f.close()
 	f.broken = true
+	f.holdOff(err)
+}
+
+// holdOff lets nothing more be handed out for a while, longer each time until the engine does what it should.
+func (f *feed) holdOff(err error) {
 	f.backoff = min(max(2*f.backoff, backoffFirst), backoffMost)
 	f.retryAt = time.Now().Add(f.backoff)
 	f.lane.trouble(err)
@@ -191,11 +206,9 @@ func (f *feed) fail(err error) {
 
 // take starts a delivery, or reads what the engine has to say about a request.
 func (f *feed) take(hard context.Context, msg *nats.Msg) {
-	if msg.Header != nil && len(msg.Data) == 0 {
-		if code := msg.Header.Get("Status"); code != "" {
-			f.status(code, msg)
-			return
-		}
+	if code := statusOf(msg); code != "" {
+		f.status(code, msg)
+		return
 	}
 	meta, err := msg.Metadata()
 	if err != nil {
@@ -340,7 +353,7 @@ func (f *feed) standing(ctx context.Context) (standing, error) {
 	defer cancel()
 	var at standing
 	if f.alone {
-		place := f.place.Load()
+		place := f.cursor()
 		if place == nil {
 			return at, errNotPrepared
 		}

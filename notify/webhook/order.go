@@ -285,7 +285,7 @@ func (l *lane) restoreLine(ctx context.Context, inLog *feed, at standing) error 
 	if l.line == nil || inLog == nil {
 		return nil
 	}
-	l.line.by(inLog.place.Load())
+	l.line.by(inLog.cursor())
 	if l.lineKnown {
 		l.wasClean() // which it is no more
 		return nil
@@ -295,7 +295,7 @@ func (l *lane) restoreLine(ctx context.Context, inLog *feed, at standing) error 
 		return err
 	}
 	l.line.events, l.line.floor, l.line.handed = stream, at.floor, at.given
-	if c := inLog.place.Load(); c != nil { // which knows all that is unfinished
+	if c := inLog.cursor(); c != nil { // which knows all that is unfinished
 		l.wasClean()
 		return l.lineUpOpen(ctx, c)
 	}

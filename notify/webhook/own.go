@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -14,14 +13,12 @@ import (
 	"go.uber.org/zap"
 
 	"vidbell/notify"
-	"vidbell/notify/tracing"
 )
 
 // ownFeed is what a feed with a cursor needs. The engine hands nothing out there: a reader brings what comes next, ahead of need,
 // and all that is in hand is known to the cursor alone. So there is nothing to keep alive, nor to give back.
 type ownFeed struct {
-	reader   *reader                // nil while nothing is read
-	live     atomic.Pointer[reader] // the same, for others to look at
+	reader   atomic.Pointer[reader] // nil while nothing is read; set by the loop, looked at by others
 	opening  bool
 	opened   chan opening
 	loading  int // events that are due and looked up
@@ -74,7 +71,6 @@ func newOwnFeed(limit int) ownFeed {
 
 // runOwn is run for a feed that has a cursor.
 func (f *feed) runOwn(ctx, hard context.Context) {
-	f.cursor = f.place.Load()
 	tick := time.NewTicker(keepAliveEvery)
 	defer tick.Stop()
 	wake := time.NewTimer(0)
@@ -91,8 +87,8 @@ func (f *feed) runOwn(ctx, hard context.Context) {
 			return
 		}
 		var arrivals <-chan *nats.Msg
-		if f.own.reader != nil {
-			arrivals = f.own.reader.arrivals
+		if r := f.own.reader.Load(); r != nil {
+			arrivals = r.arrivals
 		}
 		select {
 		case msg := <-arrivals:
@@ -109,7 +105,7 @@ func (f *feed) runOwn(ctx, hard context.Context) {
 			}
 		case o := <-f.own.opened:
 			f.afterOpening(o)
-		case <-f.cursor.due:
+		case <-f.cursor().due:
 		case <-tick.C:
 			f.watchReader()
 		case <-changed:
@@ -126,25 +122,18 @@ func (f *feed) runOwn(ctx, hard context.Context) {
 // steerOwn hands out what the gate has room for: first what is due again, then what is new.
 func (f *feed) steerOwn(ctx, hard context.Context, wake *time.Timer) (changed <-chan struct{}) {
 	now := time.Now()
-	room, wait, changed := f.lane.gate.state(f.lane.now())
-	if rest := f.retryAt.Sub(now); room > 0 && rest > 0 {
-		room, wait = 0, rest
-	}
-	f.room = f.allowed(room)
-	if f.stopping = ctx.Err() != nil; f.stopping || room == 0 {
+	open, changed := f.admits(ctx, now, wake)
+	if !open {
 		f.closeOwn(now)
-		if wait > 0 {
-			wake.Reset(wait)
-		}
 		return changed
 	}
 	f.openOwn()
 	f.handOut(hard, now)
-	if at, some := f.cursor.nextDue(); some && f.free() > 0 && f.own.loading == 0 {
+	if at, some := f.cursor().nextDue(); some && f.free() > 0 && f.own.loading == 0 {
 		wake.Reset(max(0, at.Sub(now)))
 	}
-	if f.own.reader != nil {
-		f.askAhead(now)
+	if r := f.own.reader.Load(); r != nil {
+		f.askAhead(r, now)
 	} else if f.free() > 0 {
 		f.openReader()
 	}
@@ -174,16 +163,16 @@ func (f *feed) closeOwn(now time.Time) {
 
 func (f *feed) handOut(hard context.Context, now time.Time) {
 	if f.own.loading == 0 && f.free() > 0 {
-		if seqs, epoch := f.cursor.giveDue(now, min(f.free(), cap(f.own.loaded))); len(seqs) > 0 {
+		if seqs, epoch := f.cursor().giveDue(now, min(f.free(), cap(f.own.loaded))); len(seqs) > 0 {
 			f.own.loading = len(seqs)
 			go func() { f.own.load(f.js, f.stream, seqs, epoch) }()
 		}
 	}
-	r := f.own.reader
+	r := f.own.reader.Load()
 	if r == nil {
 		return
 	}
-	for len(r.ahead) > 0 && f.free() > 0 && f.cursor.opened() < maxAckPending {
+	for len(r.ahead) > 0 && f.free() > 0 && f.cursor().opened() < maxAckPending {
 		next := r.ahead[0]
 		r.ahead[0], r.ahead = arrival{}, r.ahead[1:]
 		f.takeNew(hard, next, now)
@@ -211,40 +200,41 @@ func (o *ownFeed) load(js jetstream.JetStream, from string, seqs []uint64, epoch
 
 func (f *feed) takeLoaded(hard context.Context, l loadedEvent) {
 	f.own.loading--
-	handed, open := f.cursor.handedOut(l.seq, l.epoch)
+	handed, open := f.cursor().handedOut(l.seq, l.epoch)
 	switch {
 	case !open: // with all of its log
 		return
 	case l.err != nil:
-		f.cursor.later(l.seq, l.epoch, engineRetry)
+		f.cursor().later(l.seq, l.epoch, engineRetry)
 		if f.retryAt.Before(time.Now()) { // one failure has them all
 			f.failOwn(l.err)
 		}
 		return
 	case l.msg == nil:
-		f.cursor.done(l.seq, l.epoch)
+		f.cursor().done(l.seq, l.epoch)
 		f.log.Warn("an event that was to be delivered has left the log", zap.Uint64("sequence", l.seq))
 		return
 	}
-	f.hand(hard, &delivery{
-		id: l.msg.Header.Get(jetstream.MsgIDHeader), subject: l.msg.Subject, contentType: l.msg.Header.Get(contentTypeHeader), body: l.msg.Data,
-		parent: l.msg.Header.Get(tracing.Header), stream: f.stream, seq: l.seq, handed: handed, stored: l.msg.Time, taken: time.Now(),
-		conn: f.conn, cursor: f.cursor, epoch: l.epoch,
-	})
+	msg := &nats.Msg{Subject: l.msg.Subject, Header: l.msg.Header, Data: l.msg.Data}
+	d := newDelivery(f.conn, msg, &nats.MsgMetadata{
+		Stream: f.stream, Sequence: nats.SequencePair{Stream: l.seq}, NumDelivered: handed, Timestamp: l.msg.Time,
+	}, time.Now())
+	d.cursor, d.epoch = f.cursor(), l.epoch
+	f.hand(hard, d)
 }
 
 func (f *feed) takeNew(hard context.Context, next arrival, now time.Time) {
-	if !f.cursor.isNew(next.meta.Sequence.Stream) {
+	if !f.cursor().isNew(next.meta.Sequence.Stream) {
 		return
 	}
 	d := newDelivery(f.conn, next.msg, next.meta, now)
-	d.cursor = f.cursor
+	d.cursor = f.cursor()
 	if !f.ours(next.msg.Header) {
-		f.cursor.pass(d.seq)
+		f.cursor().pass(d.seq)
 		f.skip(d)
 		return
 	}
-	d.handed, d.epoch = f.cursor.give(d.seq)
+	d.handed, d.epoch = f.cursor().give(d.seq)
 	f.hand(hard, d)
 }
 
@@ -278,10 +268,10 @@ func (f *feed) createReader(ctx context.Context) (name string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if f.cursor.follow(stream.CachedInfo()) {
-		f.cursor.sheet.touch()
+	if f.cursor().follow(stream.CachedInfo()) {
+		f.cursor().sheet.touch()
 	}
-	consumer, err := stream.CreateConsumer(ctx, readerConfig(f.cursor.unread(), f.filters))
+	consumer, err := stream.CreateConsumer(ctx, readerConfig(f.cursor().unread(), f.filters))
 	if err != nil {
 		return "", err
 	}
@@ -310,19 +300,16 @@ func (f *feed) afterOpening(o opening) {
 		f.failOwn(err)
 		return
 	}
-	f.own.reader = r
-	f.own.live.Store(r)
+	f.own.reader.Store(r)
 	f.own.missed.Store(false)
 }
 
 // dropReader forgets the reader, and what it brought that was not taken: that is still behind the cursor.
 func (f *feed) dropReader() {
-	r := f.own.reader
+	r := f.own.reader.Swap(nil)
 	if r == nil {
 		return
 	}
-	f.own.reader = nil
-	f.own.live.Store(nil)
 	f.own.idle.Store(false)
 	_ = r.sub.Unsubscribe() // fails with the connection, which takes it along
 	_ = f.conn.Publish(deleteSubject(f.js, f.stream, r.name), nil)
@@ -331,23 +318,16 @@ func (f *feed) dropReader() {
 // failOwn closes the feed for a while after something went wrong between us and the engine.
 func (f *feed) failOwn(err error) {
 	f.dropReader()
-	f.backoff = min(max(2*f.backoff, backoffFirst), backoffMost)
-	f.retryAt = time.Now().Add(f.backoff)
-	f.lane.trouble(err)
+	f.holdOff(err)
 }
 
 // askAhead requests what is to come, a few at a time: each request costs the engine as much as a message.
-func (f *feed) askAhead(now time.Time) {
-	r := f.own.reader
+func (f *feed) askAhead(r *reader, now time.Time) {
 	room := f.limit - len(r.ahead) - r.asked
 	if room < max(1, f.limit/4) {
 		return
 	}
-	request, err := json.Marshal(pullRequest{Batch: room, Expires: pullExpires, Heartbeat: pullHeartbeat})
-	if err == nil {
-		err = f.conn.PublishRequest(r.next, r.sub.Subject, request)
-	}
-	if err != nil {
+	if err := pull(f.conn, r.next, r.sub.Subject, room); err != nil {
 		f.failOwn(err)
 		return
 	}
@@ -359,22 +339,20 @@ func (f *feed) askAhead(now time.Time) {
 
 // arrive keeps what the reader brings, or reads what the engine has to say about a request.
 func (f *feed) arrive(msg *nats.Msg) {
-	r := f.own.reader
+	r := f.own.reader.Load()
 	if r == nil { // given up over what came before
 		return
 	}
 	r.heard = time.Now()
-	if msg.Header != nil && len(msg.Data) == 0 {
-		if code := msg.Header.Get("Status"); code != "" {
-			left, err := readStatus(code, msg)
-			r.asked = max(0, r.asked-left)
-			if err != nil {
-				f.failOwn(err)
-			} else if left == 0 {
-				f.alive(r.heard)
-			}
-			return
+	if code := statusOf(msg); code != "" {
+		left, err := readStatus(code, msg)
+		switch r.asked = max(0, r.asked-left); {
+		case err != nil:
+			f.failOwn(err)
+		case left == 0:
+			f.alive(r.heard)
 		}
+		return
 	}
 	meta, err := msg.Metadata()
 	if err == nil && meta.Sequence.Consumer != r.last+1 {
@@ -394,7 +372,7 @@ var errGap = errors.New("the engine's messages have a gap")
 
 // watchReader notices when the engine has gone silent, and lets go of a reader that is not needed for a while.
 func (f *feed) watchReader() {
-	r, now := f.own.reader, time.Now()
+	r, now := f.own.reader.Load(), time.Now()
 	switch {
 	case r == nil:
 	case r.asked > 0 && now.Sub(r.heard) > pullSilence:
@@ -414,7 +392,7 @@ type counted struct {
 
 // countUnread counts the events that were never given.
 func (f *feed) countUnread(ctx context.Context) (uint64, error) {
-	if r := f.own.live.Load(); r != nil {
+	if r := f.own.reader.Load(); r != nil {
 		consumer, err := f.js.Consumer(ctx, f.stream, r.name)
 		if err == nil {
 			info := consumer.CachedInfo()
@@ -431,7 +409,7 @@ func (f *feed) countUnread(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	next, info, c := f.place.Load().unread(), stream.CachedInfo(), &f.counted
+	next, info, c := f.cursor().unread(), stream.CachedInfo(), &f.counted
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.next == next && c.made.Equal(info.Created) && c.last == info.State.LastSeq {

@@ -190,7 +190,7 @@ func TestWhatSomebodyTakesFromTheReaderIsReadAgain(t *testing.T) {
 			eventually(t, "a delivery", func() bool { return in.count(first) == 1 })
 			must(t, r.Disable(t.Context(), "a", "")) // so that the reader waits
 			f := r.roster().feeds[0]
-			name := f.own.live.Load().name
+			name := f.own.reader.Load().name
 			log, err := e.js.Stream(t.Context(), e.names.Stream())
 			must(t, err)
 			if what == "all of it" {
@@ -242,7 +242,7 @@ func TestTheLastEventThatSomebodyTakesIsReadAgain(t *testing.T) {
 	must(t, err)
 	var thief jetstream.Consumer
 	eventually(t, "the reader has all it asked for", func() bool {
-		reader := f.own.live.Load()
+		reader := f.own.reader.Load()
 		if reader == nil {
 			return false
 		}

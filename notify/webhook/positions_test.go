@@ -182,17 +182,24 @@ func (e *engine) positions() *positions {
 	return newPositions(Config{JetStream: e.js, Names: e.names, Replicas: 1})
 }
 
-// A page that is lost costs repeats, and no event.
-func TestWithoutItsPageACursorGoesBackToItsFloor(t *testing.T) {
-	t.Parallel()
-	e := startEngine(t)
+// givenThousand is a cursor with a thousand events open, which is more than a sheet takes.
+func (e *engine) givenThousand() (*positions, *cursor) {
+	e.tb.Helper()
 	p := e.positions()
-	must(t, p.load(t.Context()))
+	must(e.tb, p.load(e.tb.Context()))
 	c := p.add("a", "S")
 	c.begin(time.Unix(0, 0), 1, 0)
 	for seq := range uint64(1000) {
 		c.give(seq + 1)
 	}
+	return p, c
+}
+
+// A page that is lost costs repeats, and no event.
+func TestWithoutItsPageACursorGoesBackToItsFloor(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t)
+	p, c := e.givenThousand()
 	for seq := range uint64(100) {
 		c.done(seq+1, c.epoch)
 	}
@@ -243,13 +250,7 @@ func TestWithoutItsPageACursorGoesBackToItsFloor(t *testing.T) {
 func TestPositionsAreMadeAgainWhenTheirStreamWasDeleted(t *testing.T) {
 	t.Parallel()
 	e := startEngine(t)
-	p := e.positions()
-	must(t, p.load(t.Context()))
-	c := p.add("a", "S")
-	c.begin(time.Unix(0, 0), 1, 0)
-	for seq := range uint64(1000) {
-		c.give(seq + 1)
-	}
+	p, c := e.givenThousand()
 	must(t, p.flush(t.Context()))
 	must(t, e.js.DeleteStream(t.Context(), e.names.PositionsStream()))
 	c.done(500, c.epoch)

@@ -61,18 +61,22 @@ type pullRequest struct {
 	Heartbeat time.Duration `json:"idle_heartbeat"`
 }
 
+// pull requests so many messages of a consumer.
+func pull(conn *nats.Conn, next, inbox string, batch int) error {
+	request, err := json.Marshal(pullRequest{Batch: batch, Expires: pullExpires, Heartbeat: pullHeartbeat})
+	if err != nil {
+		return err
+	}
+	return conn.PublishRequest(next, inbox, request)
+}
+
 // ask requests as many messages as there is room for, a few at a time: each request costs the engine as much as a message.
 func (f *feed) ask(now time.Time) {
 	room := f.room - len(f.held) - f.asked
 	if f.sub == nil || room < max(1, f.room/4) {
 		return
 	}
-	request, err := json.Marshal(pullRequest{Batch: room, Expires: pullExpires, Heartbeat: pullHeartbeat})
-	if err != nil {
-		f.fail(err)
-		return
-	}
-	if err := f.conn.PublishRequest(f.next, f.inbox, request); err != nil {
+	if err := pull(f.conn, f.next, f.inbox, room); err != nil {
 		f.fail(err)
 		return
 	}
@@ -116,6 +120,14 @@ func (f *feed) status(code string, msg *nats.Msg) {
 	case left == 0:
 		f.alive(f.heard)
 	}
+}
+
+// statusOf is the code of a control message, empty for any other.
+func statusOf(msg *nats.Msg) string {
+	if len(msg.Data) > 0 {
+		return ""
+	}
+	return msg.Header.Get("Status")
 }
 
 // readStatus reads a control message: a heartbeat, or the end of a request, and what is left of it then.

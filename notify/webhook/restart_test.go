@@ -77,7 +77,7 @@ func stopInTheMiddle(t *testing.T, e *engine) {
 	must(t, e.conn.Flush())
 	first.cancel()
 	if f.alone {
-		eventually(t, "two are handed back", func() bool { return backIn(f.place.Load()) == 2 })
+		eventually(t, "two are handed back", func() bool { return backIn(f.cursor()) == 2 })
 	} else {
 		for range 2 {
 			_, err := naks.NextMsg(patience)

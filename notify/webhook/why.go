@@ -279,7 +279,7 @@ func (d *Dispatcher) askPosition(ctx context.Context, q *inquiry) error {
 		if f.stream == q.event.stream {
 			at, err := f.standing(ctx)
 			q.at = &at
-			if c := f.place.Load(); c != nil {
+			if c := f.cursor(); c != nil {
 				q.over = c.isOver(q.event.seq)
 			}
 			return err
