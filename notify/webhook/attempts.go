@@ -156,6 +156,23 @@ func checkSpan(since, until time.Time) error {
 	return nil
 }
 
+// eachAttempt hands over all attempts that meet a query, newest first.
+func (d *Dispatcher) eachAttempt(ctx context.Context, q AttemptQuery, visit func(Attempt)) error {
+	q.Limit = maxListed
+	for {
+		list, next, err := d.readAttempts(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, a := range list {
+			visit(a)
+		}
+		if q.Before = next; next == 0 {
+			return nil
+		}
+	}
+}
+
 // readAttempts reads the delivery log backwards until it has enough, or has read so many bytes.
 func (d *Dispatcher) readAttempts(ctx context.Context, q AttemptQuery) (list []Attempt, next uint64, err error) {
 	flush, cancel := context.WithTimeout(ctx, flushWait)

@@ -160,16 +160,12 @@ func (f *feed) takeUpConsumer(ctx context.Context, names notify.Names) (at stand
 func standingOf(info *jetstream.ConsumerInfo) standing {
 	at := standing{
 		made: info.Created, floor: info.AckFloor.Stream, given: info.Delivered.Stream, open: info.NumAckPending, unread: info.NumPending,
-		filters: info.Config.FilterSubjects,
 	}
 	switch {
 	case info.Config.DeliverPolicy == jetstream.DeliverByStartSequencePolicy:
 		at.began = info.Config.OptStartSeq
 	case info.Delivered.Consumer == 0:
 		at.began = info.Delivered.Stream + 1
-	}
-	if len(at.filters) == 0 {
-		at.filters = []string{info.Config.FilterSubject}
 	}
 	return at
 }

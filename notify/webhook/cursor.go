@@ -311,13 +311,12 @@ func (c *cursor) size() int { return len(c.fresh) + len(c.based) }
 
 // standing is where an endpoint stands in a stream.
 type standing struct {
-	made    time.Time // when its consumer or cursor was made
-	began   uint64    // the first event that is its own; zero when that is not known
-	floor   uint64    // all up to it is over
-	given   uint64    // all behind it was never given
-	open    int       // given and not over
-	unread  uint64    // not given, when it was counted
-	filters []string
+	made   time.Time // when its consumer or cursor was made
+	began  uint64    // the first event that is its own; zero when that is not known
+	floor  uint64    // all up to it is over
+	given  uint64    // all behind it was never given
+	open   int       // given and not over
+	unread uint64    // not given, when it was counted
 }
 
 func (s standing) pending() uint64 { return s.unread + uint64(max(0, s.open)) }

@@ -362,7 +362,7 @@ func (f *feed) standing(ctx context.Context) (standing, error) {
 			return at, err
 		}
 		at = place.standing()
-		at.unread, at.filters = n, f.filters
+		at.unread = n
 	} else {
 		consumer, err := f.js.Consumer(ctx, f.stream, f.consumer)
 		if err != nil {

@@ -381,21 +381,12 @@ func (p *replay) readDead(ctx context.Context) error {
 // first one asked about is the oldest.
 func (p *replay) readDelivered(ctx context.Context, since time.Time) error {
 	p.delivered = make(map[string]bool)
-	q := AttemptQuery{Endpoint: p.lane.target.Name, Since: since.Add(-clockSlack), Limit: maxListed}
-	for {
-		list, next, err := p.d.readAttempts(ctx, q)
-		if err != nil {
-			return err
+	q := AttemptQuery{Endpoint: p.lane.target.Name, Since: since.Add(-clockSlack)}
+	return p.d.eachAttempt(ctx, q, func(a Attempt) {
+		if a.Result == ResultDelivered {
+			p.delivered[a.EventID] = true
 		}
-		for _, a := range list {
-			if a.Result == ResultDelivered {
-				p.delivered[a.EventID] = true
-			}
-		}
-		if q.Before = next; next == 0 {
-			return nil
-		}
-	}
+	})
 }
 
 // flush queues what was collected. A batch is all or nothing; when one of its events is in the queue already, by another

@@ -115,44 +115,42 @@ func (d *Dispatcher) Why(ctx context.Context, endpoint, eventIDOrVideoNo string)
 
 // remembered is what the delivery log still knows of events that have left the log, the newest first.
 func (d *Dispatcher) remembered(ctx context.Context, endpoint, asked string) (fates []EventFate, err error) {
-	ask := AttemptQuery{Endpoint: endpoint, VideoNo: asked, Limit: maxListed}
+	ask := AttemptQuery{Endpoint: endpoint, VideoNo: asked}
 	if strings.HasPrefix(asked, eventPrefix) {
 		ask.EventID, ask.VideoNo = asked, ""
 	}
-	for {
-		list, next, err := d.readAttempts(ctx, ask)
-		if err != nil {
-			return nil, err
+	err = d.eachAttempt(ctx, ask, func(a Attempt) {
+		i := slices.IndexFunc(fates, func(f EventFate) bool { return f.EventID == a.EventID })
+		if i < 0 && len(fates) < maxExplained {
+			i = len(fates)
+			fates = append(fates, EventFate{
+				EventID: a.EventID, Type: a.Type, Source: a.Source, VideoNo: a.VideoNo, Wanted: true, Fate: FateOver,
+			})
 		}
-		for _, a := range list {
-			i := slices.IndexFunc(fates, func(f EventFate) bool { return f.EventID == a.EventID })
-			if i < 0 && len(fates) < maxExplained {
-				i = len(fates)
-				fates = append(fates, EventFate{
-					EventID: a.EventID, Type: a.Type, Source: a.Source, VideoNo: a.VideoNo, Wanted: true, Fate: FateOver,
-				})
-			}
-			if i >= 0 {
-				fates[i].remember(a)
-			}
+		if i >= 0 {
+			fates[i].remember(a)
 		}
-		if ask.Before = next; next == 0 {
-			break
-		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	for i := range fates {
+		if f := &fates[i]; !f.DeliveredAt.IsZero() {
+			f.Fate = FateDelivered
+		}
 		fates[i].Sentence = fates[i].memory(endpoint)
 	}
 	return fates, nil
 }
 
+// remember adds an attempt, which is older than those before it.
 func (f *EventFate) remember(a Attempt) {
 	f.AttemptsMade++
 	if len(f.Attempts) < explainedAttempts {
 		f.Attempts = append(f.Attempts, a)
 	}
 	if a.Result == ResultDelivered && f.DeliveredAt.IsZero() {
-		f.DeliveredAt, f.Fate = a.At.Add(a.Duration), FateDelivered
+		f.DeliveredAt = a.At.Add(a.Duration)
 	}
 }
 
@@ -168,7 +166,8 @@ type inquiry struct {
 	event  loggedEvent
 	record record // of the delivery that is under way
 	now    time.Time
-	at     *standing // nil when the endpoint wants nothing of the event's stream
+	from   *feed    // nil when the endpoint wants nothing of the event's stream
+	at     standing // in that one
 	given  bool
 	over   bool // for certain
 	// earlier is what a delivery waits for with an order, earlierID its event.
@@ -206,24 +205,9 @@ func (d *Dispatcher) askWanted(_ context.Context, q *inquiry) error {
 
 func (d *Dispatcher) askAttempts(ctx context.Context, q *inquiry) error {
 	ask := AttemptQuery{
-		Endpoint: q.lane.target.Name, EventID: q.event.id, Since: q.event.stored.Add(-clockSlack), Limit: maxListed,
+		Endpoint: q.lane.target.Name, EventID: q.event.id, Since: q.event.stored.Add(-clockSlack),
 	}
-	for {
-		list, next, err := d.readAttempts(ctx, ask)
-		if err != nil {
-			return err
-		}
-		for _, a := range list {
-			q.fate.AttemptsMade++
-			if a.Result == ResultDelivered && q.fate.DeliveredAt.IsZero() {
-				q.fate.DeliveredAt = a.At.Add(a.Duration)
-			}
-		}
-		q.fate.Attempts = append(q.fate.Attempts, list[:min(len(list), explainedAttempts-len(q.fate.Attempts))]...)
-		if ask.Before = next; next == 0 {
-			return nil
-		}
-	}
+	return d.eachAttempt(ctx, ask, q.fate.remember)
 }
 
 func (d *Dispatcher) askLetter(ctx context.Context, q *inquiry) error {
@@ -277,8 +261,8 @@ func (d *Dispatcher) askPosition(ctx context.Context, q *inquiry) error {
 	q.given = v.proof(q.lane.names).given(q.event)
 	for _, f := range q.lane.feeds {
 		if f.stream == q.event.stream {
-			at, err := f.standing(ctx)
-			q.at = &at
+			q.from = f
+			q.at, err = f.standing(ctx)
 			if c := f.cursor(); c != nil {
 				q.over = c.isOver(q.event.seq)
 			}
@@ -291,7 +275,7 @@ func (d *Dispatcher) askPosition(ctx context.Context, q *inquiry) error {
 // conclude takes the first that applies: what is known for certain before what follows.
 func (q *inquiry) conclude() {
 	f := &q.fate
-	pending := q.given && q.at != nil && q.event.seq > q.at.floor && !q.over
+	pending := q.given && q.from != nil && q.event.seq > q.at.floor && !q.over
 	switch {
 	case f.Replay && f.Dead == nil:
 		f.Fate = FateWaiting
@@ -425,7 +409,7 @@ func (q *inquiry) askQueue(ctx context.Context) error {
 
 // countAhead counts what is handed out before the event: all that is not handed out yet, less what comes from it on.
 func (q *inquiry) countAhead(ctx context.Context) error {
-	from, err := countFrom(ctx, q.lane.js, q.event.stream, q.event.seq, q.at.filters)
+	from, err := countFrom(ctx, q.lane.js, q.event.stream, q.event.seq, q.from.filters)
 	all := q.at.pending()
 	q.fate.Ahead = all - min(all, from)
 	return err
