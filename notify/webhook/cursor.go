@@ -26,7 +26,7 @@ type cursor struct {
 	log      time.Time // when the stream was made
 	made     time.Time
 	began    uint64 // the first event that is its own; zero when that is not known
-	next     uint64 // the first that was never given; what is not asked for counts as given
+	next     uint64 // behind the last that was given; what was not asked for before that one counts as given, what comes after does not
 	epoch    uint64 // grows when all that is open is forgotten: what was given before is none of its business then
 	suspects uint64 // what was given up to here may have been given before
 	left     bool   // nothing of the stream is wanted any more

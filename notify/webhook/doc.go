@@ -140,7 +140,8 @@
 // # What happens when
 //
 //	the process is killed       what was under way is repeated: at once by the next start, or, with consumers, within ten seconds.
-//	                            So is what was over in the last moment, before it was written down: milliseconds with a cursor;
+//	                            So is what was over in the last moment, before it was written down: milliseconds with a cursor,
+//	                            some tenths of a second while hundreds of endpoints drain a backlog on busy processors;
 //	                            a tenth of a second when a server that keeps consumers is killed as well
 //	the process is stopped      intake ends, requests under way have the grace period, everything else is handed back
 //	the engine is away          attempts under way end; nothing new starts; it is asked again after 0.1 s to 5 s, for ever
